@@ -1,0 +1,24 @@
+"""Deploy system images in isolation: configure a root file system, write it where it can run.
+
+The map of the house (which room may import which is held by tests/test_architecture.py):
+
+    __main__.py   python -m containerdeploy
+    cli.py        the front door: the verbs and the options they share
+    commands/     a verb per file: arguments, one call, exit code
+    errors.py     what went wrong, the evidence, what to do, the exit code
+    wire.py       what controller and agent say to each other; standard library only
+    syscalls.py   the kernel calls Python lacks; standard library only
+    definition/   YAML to a frozen model, every complaint with file:line:column
+    extension.py  finds extensions and reads their sidecars; runs none
+    source/       what a system is made from: find it, digest it
+    plan.py       model + catalogue + options to a frozen plan; pure
+    engine/       docker (Podman too) and local: containers, nothing about deploying
+    helper/       one system's helper: its spec, its payload, its session
+    deploy.py     all systems side by side, one event queue, teardown, sweep
+    result.py     folds events into results, keeps run records
+    report/       shows a run: plain, rich, JSON lines
+    agent/        runs inside the helper; standard library, wire and syscalls only
+    extensions/   the built-in extensions and their sidecars
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Container engines: docker (Podman too), local, and the verbs that they share."""
