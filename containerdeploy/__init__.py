@@ -6,7 +6,7 @@ The map of the house (which room may import which is held by tests/test_architec
     cli.py        the front door: the verbs and the options they share
     commands/     a verb per file: arguments, one call, exit code
     errors.py     what went wrong, the evidence, what to do, the exit code
-    wire.py       what controller and agent say to each other; standard library only
+    wire/         what controller and agent say to each other; standard library only
     syscalls.py   the kernel calls Python lacks; standard library only
     definition/   YAML to a frozen model, every complaint with file:line:column
     extension.py  finds extensions and reads their sidecars; runs none

@@ -16,9 +16,9 @@ StreamName = Literal["stdout", "stderr"]
 class Mount:
     """Something to be seen at `target` inside a container.
 
-    `bind`: the host's `source` directory or file. `volume`: the engine's named volume `source`, made
-    if it isn't there, kept afterwards. `anonymous`: a volume that goes with the container. `tmpfs`:
-    memory, at most `size_bytes`.
+    `bind`: the host's `source` directory or file. `volume`: the engine's named volume `source`,
+    made if it isn't there, kept afterwards. `anonymous`: a volume that goes with the container.
+    `tmpfs`: memory, at most `size_bytes`.
     """
 
     kind: Literal["bind", "volume", "anonymous", "tmpfs"]

@@ -1,0 +1,89 @@
+"""Turns definitions, extensions and options into a frozen plan of all that will happen; pure."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from containerdeploy.extension import Extension
+
+Verb = Literal["deploy", "upgrade"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A value an extension will get, as text, and where it came from (`clusters/x.yaml:12:5`…)."""
+
+    name: str
+    value: str
+    origin: str
+    secret: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedSource:
+    """The archive a tree is made from; `origin` says which rule chose it."""
+
+    path: Path
+    origin: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedStep:
+    """One run of one extension with what it may use; limits None means the default."""
+
+    extension: Extension
+    network: bool
+    timeout_s: float | None
+    idle_timeout_s: float | None = None
+    memory_bytes: int | None = None
+    pids: int | None = None
+    max_output_bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedDeployment:
+    """One deployment: what it is made from, configured with, and where it goes.
+
+    `location` is what the user wrote; `target` the absolute path on this host that it means, or
+    None where the location is the write extension's own affair. `metadata` is deployment.meta.
+    """
+
+    name: str
+    system: str
+    source: PlannedSource
+    type: str
+    location: str
+    target: Path | None
+    parameters: tuple[Parameter, ...]
+    check: PlannedStep | None
+    configure: tuple[PlannedStep, ...]
+    write: PlannedStep
+    metadata: str
+    subsystems: tuple["PlannedDeployment", ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedSystem:
+    """One helper: a system and those of its deployments that were chosen.
+
+    `name` is unique in the plan and labels every line of output.
+    """
+
+    name: str
+    image: str
+    deployments: tuple[PlannedDeployment, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that a run will do."""
+
+    verb: Verb
+    cluster: str
+    cluster_path: Path
+    definitions: Path
+    definitions_version: str
+    systems: tuple[PlannedSystem, ...]
+    warnings: tuple[str, ...] = ()
+    source_date_epoch: int | None = None

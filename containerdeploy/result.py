@@ -1,0 +1,67 @@
+"""Folds what happens in a run into results, and keeps the run's record."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from containerdeploy import wire
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted:
+    """`systems` maps each system's label to the names of its deployments, in order."""
+
+    run: str
+    verb: str
+    cluster: str
+    engine: str
+    systems: tuple[tuple[str, tuple[str, ...]], ...]
+    record: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemStarted:
+    """A system's helper is being made."""
+
+    system: str
+    image: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """An event from a system's helper."""
+
+    system: str
+    event: wire.Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivered:
+    """An artifact is checked and in its place on this host."""
+
+    system: str
+    deployment: str
+    path: Path
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemFinished:
+    """A system's helper is gone. `brief` is empty when all its deployments succeeded."""
+
+    system: str
+    outcome: str  # "deployed", "failed", "interrupted", "not started"
+    brief: str = ""
+    details: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFinished:
+    """The whole run is over and torn down; `exit_code` is what the command will exit with."""
+
+    exit_code: int
+    leftovers: tuple[str, ...] = ()
+
+
+Happening = RunStarted | SystemStarted | Heard | Delivered | SystemFinished | RunFinished

@@ -1,0 +1,233 @@
+"""The messages: a Job, the kinds of Event, and where things lie inside a helper."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+VERSION = 1
+MAX_LINE = 64 * 1024
+MAX_JOB = 64 * 1024 * 1024
+TEXT_PER_LINE = 8 * 1024  # six bytes for the worst character leave room for the rest of the line
+HEARTBEAT_S = 2.0
+LEASE_S = 15.0
+
+# Where things lie inside a helper, for the agent.
+STORE = "/store"
+DEFINITIONS = "/definitions"
+SOURCES = "/sources"
+OUTPUT = "/output"
+# Where things lie for an extension.
+TREE = "/tree"
+EXTENSIONS = "/usr/lib/containerdeploy/extensions"
+TMPDIR = "/var/tmp"
+PARENT_TREE = "/parent"
+
+Compression = Literal["none", "gz", "xz", "bz2", "zst"]
+StepKind = Literal["base", "metadata", "check", "configure", "write"]
+OutputKind = Literal["any", "file", "directory", "stream", "none"]
+TreeAccess = Literal["read-only", "writable"]
+Outcome = Literal[
+    "ok",
+    "failed",
+    "timed out",
+    "idle",
+    "out of memory",
+    "too much output",
+    "killed",
+    "cannot start",
+    "skipped",
+]
+ChangeKind = Literal["added", "modified", "deleted", "mode", "owner", "xattr", "replaced"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one extension may use up; None is no limit of its own."""
+
+    timeout_s: float | None = 1800.0
+    idle_timeout_s: float | None = None
+    memory_bytes: int | None = None
+    pids: int = 4096
+    max_output_bytes: int = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A root file system archive: its place inside the helper, and what its bytes must hash to."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+    compression: Compression
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One run of one extension. `id` is unique in the job and names the step in every event."""
+
+    id: str
+    kind: StepKind
+    name: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    network: bool = False
+    tree: TreeAccess = "read-only"
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """The file or directory that a write extension is to leave in the helper's output directory.
+
+    `slot` is a directory below OUTPUT that belongs to this deployment; `name` the entry in it.
+    """
+
+    slot: str
+    name: str
+    kind: OutputKind = "any"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """One deployment of a system: its own overlay over the source, then its steps in order.
+
+    `location` is what the check and the write extension get when there is no `output`; for a
+    subsystem it is a path below the parent's tree. `metadata` is the text of deployment.meta.
+    """
+
+    name: str
+    source: Source
+    metadata: str
+    location: str
+    check: Step | None = None
+    configure: tuple[Step, ...] = ()
+    write: Step | None = None
+    output: Output | None = None
+    subsystems: tuple["Deployment", ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """All that one helper does.
+
+    `deploy`: the deployments of one system, in order. `sweep`: remove what runs that nobody holds
+    any more left in the store. `probe`: say what this place can do, and end.
+    `source_date_epoch` None means the newest modification time in the source. With `hold`, the
+    agent keeps everything in place after Finished until its lease ends, for the controller to
+    fetch. `nonce` is the content of OUTPUT/.nonce where the output directory is a bind mount.
+    """
+
+    kind: Literal["deploy", "sweep", "probe"]
+    run: str
+    system: str = ""
+    deployments: tuple[Deployment, ...] = ()
+    source_date_epoch: int | None = None
+    hold: bool = False
+    keep_going: bool = False
+    version: int = VERSION
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One path that a step changed, relative to the tree; sizes in bytes or None."""
+
+    kind: ChangeKind
+    path: str
+    size_before: int | None = None
+    size_after: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hello:
+    """First event: who speaks, on what kernel, and which protections are in use."""
+
+    run: str
+    version: int
+    python: str
+    kernel: str
+    isolation: Literal["strict", "rootless"]
+    limits: Literal["cgroup-v1", "cgroup-v2", "rlimits"]
+    nonce: str = ""
+    weaker: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepStarted:
+    deployment: str
+    step: str
+    kind: StepKind
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a step is; `total` is 0 where nobody knows."""
+
+    step: str
+    done: int
+    total: int
+    unit: Literal["bytes", "members"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log:
+    """A piece of what a step said; `partial` means that its line goes on in the next piece."""
+
+    step: str
+    stream: Literal["stdout", "stderr", "log", "agent"]
+    text: str
+    partial: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changed:
+    """Some of the paths that a step changed; several of these may precede one StepFinished."""
+
+    step: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFinished:
+    """How a step ended. Seconds and bytes; `changes` counts paths by kind of change.
+
+    `detail` is one line of evidence (an exit code, a signal, what the limit was); `cached` says
+    that the work had been done before and was found in the store.
+    """
+
+    step: str
+    outcome: Outcome
+    detail: str = ""
+    exit_code: int | None = None
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_memory_bytes: int = 0
+    changes: Mapping[str, int] = field(default_factory=dict)
+    cached: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """What a write extension left: one regular file (with digest) or one directory (without)."""
+
+    deployment: str
+    slot: str
+    name: str
+    kind: Literal["file", "directory"]
+    size_bytes: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """Last event, exactly once. `error` is empty when everything that was asked is done."""
+
+    outcome: Literal["ok", "failed", "interrupted"]
+    error: str = ""
+    hint: str = ""
+    swept: int = 0
+
+
+Event = Hello | StepStarted | Progress | Log | Changed | StepFinished | Artifact | Finished
