@@ -1,0 +1,144 @@
+"""What an extension says of itself in NAME.KIND.yaml, read with a place for every complaint."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from containerdeploy import document
+from containerdeploy.document import Complaints, Fields, MappingNode, Node, Scalar, as_text
+from containerdeploy.errors import Problem
+
+OptionType = Literal["string", "boolean", "integer", "path", "paths"]
+_TYPES: tuple[OptionType, ...] = ("string", "boolean", "integer", "path", "paths")
+_OPTION = ("type", "required", "default", "help", "secret")
+_LIMITS = ("timeout", "idle-timeout", "memory", "pids", "max-output")
+_SIDECAR = ("summary", "help", "options", "reads", "writes", "network", *_LIMITS)
+_MORE = ("tree", "output", "upgrade", "cache")
+_OPTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?")
+_BOOLEANS = frozenset(["yes", "no", "true", "false", "1", "0"])
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """A parameter that a sidecar declares; a name that ends in `*` stands for a prefix."""
+
+    name: str
+    type: OptionType = "string"
+    required: bool = False
+    default: str | None = None
+    help: str = ""
+    secret: bool = False
+
+    def covers(self, name: str) -> bool:
+        """Say whether a parameter is this option."""
+        return name.startswith(self.name[:-1]) if self.name.endswith("*") else name == self.name
+
+    def fault(self, value: str) -> str | None:
+        """Return what the option's type expects where the value is not that, else None.
+
+        An empty value stands for none and is left to the extension.
+        """
+        if self.type == "boolean" and value and value.lower() not in _BOOLEANS:
+            return "yes or no (also true, false, 1, 0)"
+        if self.type == "integer" and value and not _INTEGER.fullmatch(value):
+            return "a whole number"
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sidecar:
+    """What an extension says of itself in NAME.KIND.yaml; the defaults hold where there is none."""
+
+    summary: str = ""
+    help: str = ""
+    options: Mapping[str, Option] = field(default_factory=dict)
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    network: Literal["none", "full"] | None = None
+    timeout_s: float | None = None
+    idle_timeout_s: float | None = None
+    memory_bytes: int | None = None
+    pids: int | None = None
+    max_output_bytes: int | None = None
+    tree: Literal["read-only", "writable"] = "read-only"
+    output: Literal["any", "file", "directory", "stream", "none"] = "any"
+    upgrade: bool | None = None
+
+
+def read_sidecar(path: Path, shown: str) -> tuple[Sidecar, tuple[Problem, ...]]:
+    """Read a sidecar file; where there is none, the defaults. Problems come beside it."""
+    if not path.exists():
+        return Sidecar(), ()
+    node, problems = document.read(path, shown)
+    if node is None:
+        return Sidecar(), problems
+    complaints = Complaints()
+    sidecar = _sidecar(node, complaints)
+    return sidecar, complaints.taken()
+
+
+def _sidecar(node: Node, complaints: Complaints) -> Sidecar:
+    fields = Fields(node, "a sidecar", complaints)
+    fields.only((*_SIDECAR, *_MORE))
+    fields.boolean("cache")
+    options = fields.whole("options")
+    return Sidecar(
+        summary=(fields.text("summary") or "").strip(),
+        help=fields.text("help") or "",
+        options=_options(options, complaints) if options else {},
+        reads=fields.texts("reads", "paths"),
+        writes=fields.texts("writes", "paths"),
+        network=fields.choice("network", ("none", "full")),
+        timeout_s=fields.seconds("timeout"),
+        idle_timeout_s=fields.seconds("idle-timeout"),
+        memory_bytes=fields.size("memory"),
+        pids=fields.count("pids"),
+        max_output_bytes=fields.size("max-output"),
+        tree=fields.choice("tree", ("read-only", "writable")) or "read-only",
+        output=fields.choice("output", ("any", "file", "directory", "stream", "none")) or "any",
+        upgrade=fields.boolean("upgrade"),
+    )
+
+
+def _options(node: Node, complaints: Complaints) -> dict[str, Option]:
+    if not isinstance(node, MappingNode):
+        Fields(node, "'options'", complaints)
+        return {}
+    options = {}
+    for name, entry in node.entries.items():
+        if not _OPTION_NAME.fullmatch(name):
+            hint = "a name, or the beginning of names followed by '*'"
+            complaints.add(entry.key.at, f"{name!r} can't be an option's name", hint)
+        options[name] = _option(name, entry.value, complaints)
+    return options
+
+
+def _option(name: str, node: Node, complaints: Complaints) -> Option:
+    if isinstance(node, Scalar) and node.is_null:
+        return Option(name=name)
+    fields = Fields(node, f"the option {name!r}", complaints)
+    fields.only(_OPTION)
+    default = fields.node("default")
+    option = Option(
+        name=name,
+        type=fields.choice("type", _TYPES) or "string",
+        required=fields.boolean("required") or False,
+        default=as_text(default) if default else None,
+        help=(fields.text("help") or "").strip(),
+        secret=fields.boolean("secret") or False,
+    )
+    if default and (wrong := _wrong_default(option)):
+        complaints.add(default.at, f"the default of {name!r} {wrong}")
+    return option
+
+
+def _wrong_default(option: Option) -> str | None:
+    if option.required:
+        return "is never used: the option is required"
+    if option.name.endswith("*"):
+        return "has no name to be set for"
+    expected = option.fault(option.default or "")
+    return f"has to be {expected}" if expected else None

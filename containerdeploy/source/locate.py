@@ -1,0 +1,72 @@
+"""Which archive a system is made from: the command line's, the system's own, a directory's."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+_ENDINGS = (".tar", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Located:
+    """A source's archive and the rule that chose it."""
+
+    path: Path
+    origin: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotFound:
+    """Why there is no source for a system, and what to do about it."""
+
+    message: str
+    hint: str
+
+
+def locate(
+    system: str,
+    *,
+    artifact: Path | None,
+    declared: Path | None,
+    sha256: str | None,
+    folder: Path | None,
+) -> Located | NotFound:
+    """Return the archive of a system; the first of the rules that applies wins.
+
+    `artifact` comes from the command line, `declared` and `sha256` from the system file, `folder`
+    is the directory of artifacts.
+    """
+    if artifact is not None:
+        return _present(system, Located(path=artifact, origin=f"--artifact {system}=…"))
+    if declared is not None:
+        named = Located(path=declared, origin="the system's source", sha256=sha256)
+        return _present(system, named)
+    for name in _names(system) if folder is not None else ():
+        if folder is not None and (folder / name).is_file():
+            return Located(path=folder / name, origin="--artifacts")
+    return _nothing(system, folder)
+
+
+def _names(system: str) -> tuple[str, ...]:
+    return tuple(system + middle + ending for middle in ("", "-rootfs") for ending in _ENDINGS)
+
+
+def _present(system: str, located: Located) -> Located | NotFound:
+    if located.path.is_file():
+        return located
+    fault = "is no regular file" if located.path.exists() else "does not exist"
+    return NotFound(
+        message=f"the source of {system!r} {fault}: {located.path} (from {located.origin})",
+        hint=f"put the archive there, or name another with --artifact {system}=PATH",
+    )
+
+
+def _nothing(system: str, folder: Path | None) -> NotFound:
+    searched = "--artifacts was not given"
+    if folder is not None:
+        searched = f"{folder} (--artifacts) has no {system}.tar nor one with another ending"
+    return NotFound(
+        message=f"there is no source for the system {system!r}: "
+        f"no --artifact {system}=PATH, no 'source' in the system file, and {searched}",
+        hint=f"give --artifact {system}=PATH, or write 'source: {{tar: PATH}}' into the system",
+    )
