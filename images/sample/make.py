@@ -99,10 +99,13 @@ def write(target: Path, busybox: bytes) -> None:
     """Write the tree as a gzip-compressed tar, whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(".part")
-    with gzip.GzipFile(unfinished, "wb", compresslevel=6, mtime=0) as zipped:
-        with tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            for node in sorted(nodes(busybox), key=_place):
-                archive.addfile(_member(node), io.BytesIO(node.content))
+    with (
+        unfinished.open("wb") as file,
+        gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for node in sorted(nodes(busybox), key=_place):
+            archive.addfile(_member(node), io.BytesIO(node.content))
     unfinished.replace(target)
 
 

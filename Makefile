@@ -1,0 +1,53 @@
+# What a clone needs: `make demo` shows it at work, `make test` tests all of it. Python 3.11 or newer.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SAMPLE := images/sample/.build/sample.tar.gz
+PYTEST_ARGS ?=
+
+.PHONY: help demo test check image bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make demo    deploy two sample systems to demo/'
+	@echo 'make test    run all tests, with private container engines where that can be'
+	@echo 'make check   form, types, unit and architecture tests: before every commit'
+	@echo 'make image   build the helper image on the container engine that answers'
+	@echo 'make bench   measure'
+	@echo 'make clean   remove what was built here'
+
+demo: $(READY) $(SAMPLE)
+	@if $(BIN)/python images/build.py; then engine=auto; \
+	else echo 'using the local engine'; engine=local; fi; \
+	exec $(BIN)/containerdeploy deploy --definitions images/sample/definitions \
+	    --engine $$engine --output-dir demo clusters/demo.yaml
+
+test: $(READY)
+	@$(BIN)/python -m tests.engines $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --quiet $(wildcard tests/unit tests/test_architecture.py)
+
+image: $(READY)
+	@$(BIN)/python images/build.py
+
+bench: $(READY)
+	@$(BIN)/python -m tests.engines $(BIN)/python -m pytest -m bench --capture=no tests/bench
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info images/*/.build
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml
+	@.ci/venv $(PYTHON) $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(SAMPLE): images/sample/make.py
+	@$(PYTHON) images/sample/make.py $@

@@ -1,0 +1,208 @@
+"""Runs a command (the tests) with a Docker Engine and a Podman service at hand.
+
+An engine that answers is taken. Where none does, and this is root's Debian or Ubuntu, the packages
+are installed and private engines started, which are gone when the command ends:
+
+    python -m tests.engines python -m pytest
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests import daemons, leftovers
+
+ROOT = Path(__file__).resolve().parent.parent
+STARTERS = {"docker": daemons.docker_daemon, "podman": daemons.podman_service}
+SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"
+# A program that tells whether a package is there: the package.
+PACKAGES = {
+    "docker": {"dockerd": "docker.io", "runc": "runc", "iptables": "iptables"},
+    "podman": {
+        "podman": "podman",
+        "runc": "runc",
+        "conmon": "conmon",
+        "iptables": "iptables",
+        "/usr/lib/podman/netavark": "netavark",
+    },
+    "tools": {
+        "busybox": "busybox-static",
+        "bzip2": "bzip2",
+        "getcap": "libcap2-bin",
+        "getfacl": "acl",
+        "getfattr": "attr",
+        "igzip": "isal",
+        "mkfs.ext4": "e2fsprogs",
+        "mmdebstrap": "mmdebstrap",
+        "newuidmap": "uidmap",
+        "pigz": "pigz",
+        "rsync": "rsync",
+        "ssh": "openssh-client",
+        "xz": "xz-utils",
+        "zstd": "zstd",
+    },
+}
+
+
+class Unavailable(Exception):
+    """An engine that can't be had; the text says why, for the closing line."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run `argv` with engines; return its exit code, or 130 when interrupted."""
+    os.environ["PATH"] += SBIN
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    leftovers.adopt_orphans()
+    try:
+        with engines(_required()) as environment:
+            return _run(argv, environment)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _required() -> frozenset[str]:
+    return frozenset(os.environ.get("CONTAINERDEPLOY_REQUIRE", "").replace(",", " ").split())
+
+
+@contextmanager
+def engines(required: frozenset[str]) -> Iterator[Mapping[str, str]]:
+    """Find or start the engines; yield the variables that tell the tests about them."""
+    running = _find_running()
+    wanted = set(STARTERS) if not running else required & set(STARTERS)
+    if can_install():
+        _install({"tools": PACKAGES["tools"]})
+    environment = {}
+    with ExitStack() as stack:
+        directory = stack.enter_context(leftovers.own_directory())
+        for flavour in STARTERS:
+            try:
+                address = running.get(flavour) or _start(
+                    flavour, flavour in wanted, directory, stack
+                )
+                _build_image(address)
+                environment[f"CONTAINERDEPLOY_TEST_{flavour.upper()}"] = address
+            except Unavailable as err:
+                say(f"{flavour}: {err}")
+                environment[f"CONTAINERDEPLOY_WITHOUT_{flavour.upper()}"] = str(err)
+        stack.callback(_leave_in_peace)
+        yield environment
+
+
+def _leave_in_peace() -> None:
+    """Let nothing interrupt the cleaning up."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _find_running() -> dict[str, str]:
+    """Look where engines usually answer, what the caller names first."""
+    names = ("CONTAINERDEPLOY_TEST_DOCKER", "CONTAINERDEPLOY_TEST_PODMAN", "DOCKER_HOST")
+    own = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    sockets = ("/var/run/docker.sock", f"{own}/docker.sock", "/run/podman/podman.sock")
+    usual = [f"unix://{path}" for path in (*sockets, f"{own}/podman/podman.sock")]
+    found: dict[str, str] = {}
+    for address in filter(None, [*map(os.environ.get, names), *usual]):
+        if flavour := daemons.answers(address):
+            found.setdefault(flavour, address)
+    return found
+
+
+def can_install() -> bool:
+    """Tell whether packages can be installed and engines started: root on Debian or Ubuntu."""
+    return os.geteuid() == 0 and bool(shutil.which("apt-get"))
+
+
+def _start(flavour: str, is_wanted: bool, directory: Path, stack: ExitStack) -> str:
+    if not is_wanted:
+        raise Unavailable("none answers, and another engine does")
+    if not can_install():
+        raise Unavailable("none answers, and only root on Debian or Ubuntu can start one")
+    _install({flavour: PACKAGES[flavour]})
+    say(f"starting a private {flavour}")
+    own = directory / flavour
+    own.mkdir()
+    try:
+        return stack.enter_context(STARTERS[flavour](own))
+    except (daemons.DidNotStart, OSError) as err:
+        raise Unavailable(f"none answers, and none could be started: {err}") from err
+
+
+def _build_image(address: str) -> None:
+    argv = [sys.executable, str(ROOT / "images" / "build.py"), f"--engine={address}"]
+    ran = subprocess.run(argv, stdin=subprocess.DEVNULL, check=False)
+    if ran.returncode:
+        raise Unavailable("its helper image could not be built")
+
+
+def _install(groups: Mapping[str, Mapping[str, str]]) -> None:
+    """Install what is missing; a failure shows when the thing is used."""
+    programs = {program: package for group in groups.values() for program, package in group.items()}
+    missing = sorted({name for program, name in programs.items() if not shutil.which(program)})
+    if not missing:
+        return
+    say(f"installing {' '.join(missing)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with _services_not_started():
+        for argv in (["update"], ["install", "--yes", "--no-install-recommends", *missing]):
+            ran = subprocess.run(
+                ["apt-get", "--quiet=2", *argv],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                text=True,
+                check=False,
+            )
+            if ran.returncode:
+                say(f"apt-get {argv[0]} failed: {' | '.join(ran.stdout.splitlines()[-5:])}")
+
+
+@contextmanager
+def _services_not_started() -> Iterator[None]:
+    """Keep packages from starting their services, the way that Debian's policy provides."""
+    policy = Path("/usr/sbin/policy-rc.d")
+    if policy.exists():
+        yield
+        return
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    try:
+        policy.chmod(0o755)
+        yield
+    finally:
+        policy.unlink()
+
+
+def _run(argv: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run in a process group of its own, so that ^C reaches the command once, through us."""
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment},
+        process_group=0,
+        preexec_fn=leftovers.die_with_parent(signal.SIGKILL),
+    )
+    try:
+        return leftovers.wait_reaping(process.pid)
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        leftovers.wait_reaping(process.pid)
+        raise
+
+
+def say(text: str) -> None:
+    """Tell whoever watches, at once."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

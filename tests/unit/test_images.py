@@ -1,0 +1,84 @@
+"""The sample root file system and the image archive: what is in them, that they are repeatable."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+IMAGES = Path(__file__).resolve().parents[2] / "images"
+
+
+@pytest.fixture
+def members(sample_root: Path) -> dict[str, tarfile.TarInfo]:
+    with tarfile.open(sample_root) as archive:
+        return {member.name: member for member in archive}
+
+
+def test_the_sample_is_the_same_bytes_every_time(sample_root: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.tar.gz"
+    subprocess.run([sys.executable, IMAGES / "sample" / "make.py", again], check=True)
+    assert again.read_bytes() == sample_root.read_bytes()
+
+
+def test_the_sample_has_one_of_every_oddity(members: dict[str, tarfile.TarInfo]) -> None:
+    assert members["./bin/bbsuid"].mode == 0o4711
+    assert members["./bin/sh"].islnk()
+    assert members["./bin/sh"].linkname == "./bin/busybox"
+    assert members["./bin/su"].issym()
+    assert members["./etc/shadow"].gid == 42
+    assert members["./run/initctl"].isfifo()
+    xattrs = members["./usr/share/doc/README"].pax_headers
+    assert xattrs["SCHILY.xattr.user.origin"] == "containerdeploy sample"
+
+
+def test_every_member_of_the_sample_has_its_parent_before_it(
+    members: dict[str, tarfile.TarInfo],
+) -> None:
+    seen = {"."}
+    for name in members:
+        parent = name.rpartition("/")[0]
+        assert not parent or parent in seen, name
+        seen.add(name)
+
+
+def test_an_archive_has_an_id_that_depends_on_its_content_alone(tmp_path: Path) -> None:
+    layer = tmp_path / "root.tar"
+    layer.write_bytes(b"not really a tar")
+    first, second = (_archive(layer, tmp_path / name) for name in ("a.tar", "b.tar"))
+    assert first == second
+    layer.write_bytes(b"another one")
+    assert _archive(layer, tmp_path / "c.tar") != first
+
+
+def test_an_archive_names_its_configuration_by_digest(tmp_path: Path) -> None:
+    layer = tmp_path / "root.tar"
+    layer.write_bytes(b"not really a tar")
+    _archive(layer, tmp_path / "image.tar")
+    with tarfile.open(tmp_path / "image.tar") as archive:
+        [entry] = json.loads(_content(archive, "manifest.json"))
+        config = _content(archive, entry["Config"])
+    assert entry["Config"] == f"{hashlib.sha256(config).hexdigest()}.json"
+    digest = hashlib.sha256(b"not really a tar").hexdigest()
+    assert json.loads(config)["rootfs"]["diff_ids"] == [f"sha256:{digest}"]
+
+
+def _archive(layer: Path, target: Path) -> str:
+    program = (
+        "import sys, pathlib, archive;"
+        "settings = archive.Settings(environment=('A=b',), command=('sh',), labels={});"
+        "archive.write('name:latest', *map(pathlib.Path, sys.argv[1:2]), settings,"
+        " pathlib.Path(sys.argv[2]))"
+    )
+    subprocess.run([sys.executable, "-c", program, layer, target], check=True, cwd=IMAGES)
+    with tarfile.open(target) as archive:
+        return str(json.loads(_content(archive, "manifest.json"))[0]["Config"])
+
+
+def _content(archive: tarfile.TarFile, name: str) -> bytes:
+    file = archive.extractfile(name)
+    assert file is not None
+    return file.read()
