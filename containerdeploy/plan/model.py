@@ -1,4 +1,4 @@
-"""Turns definitions, extensions and options into a frozen plan of all that will happen; pure."""
+"""The plan: all that a run will do, as values that nobody changes."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,0 +1,169 @@
+"""plan: shows everything that would happen, as text or as JSON.
+
+The JSON's keys are stable: keys may be added, none is renamed or removed while `format` is 1.
+
+    format, verb, cluster, cluster_path, definitions, definitions_version, source_date_epoch,
+    warnings, systems: [{name, image, deployments: [DEPLOYMENT]}]
+
+    DEPLOYMENT: name, system, type, location, target (null: the write extension's own affair),
+    source: {path, origin, sha256}, parameters: [{name, value, origin, secret}],
+    steps: [{kind, name, path, is_builtin, sha256, interpreter, network, timeout_s, idle_timeout_s,
+    memory_bytes, pids, max_output_bytes, tree, output, summary}], subsystems: [DEPLOYMENT]
+
+A deployment's steps are in the order of running: check, configure in the system's order, write;
+its subsystems are written before the first configure. Values of secret parameters are `***`.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from containerdeploy.document import shown
+from containerdeploy.plan import Parameter, Plan, PlannedDeployment, PlannedStep
+
+_FORMAT = 1
+_HIDDEN = "***"
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """Return the plan as plain values for JSON; the module's docstring lists the keys."""
+    return {
+        "format": _FORMAT,
+        "verb": plan.verb,
+        "cluster": plan.cluster,
+        "cluster_path": str(plan.cluster_path),
+        "definitions": str(plan.definitions),
+        "definitions_version": plan.definitions_version,
+        "source_date_epoch": plan.source_date_epoch,
+        "warnings": list(plan.warnings),
+        "systems": [
+            {
+                "name": system.name,
+                "image": system.image,
+                "deployments": [_deployment(one) for one in system.deployments],
+            }
+            for system in plan.systems
+        ],
+    }
+
+
+def to_json_text(plan: Plan) -> str:
+    """Return `to_json` as indented text."""
+    return json.dumps(to_json(plan), indent=2)
+
+
+def to_text(plan: Plan) -> str:
+    """Return the plan for a person to read."""
+    version = f" ({plan.definitions_version})" if plan.definitions_version else ""
+    lines = [
+        f"{plan.verb} the cluster {plan.cluster} ({shown(plan.cluster_path)})",
+        f"definitions: {plan.definitions}{version}",
+        *(f"warning: {warning}" for warning in plan.warnings),
+    ]
+    for system in plan.systems:
+        for one in system.deployments:
+            lines += ["", f"[{system.name}][{one.name}]  image {system.image}"]
+            lines += ["  " + line for line in _lines(one)]
+    return "\n".join(lines)
+
+
+def _deployment(one: PlannedDeployment) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "system": one.system,
+        "type": one.type,
+        "location": one.location,
+        "target": str(one.target) if one.target else None,
+        "source": {
+            "path": str(one.source.path),
+            "origin": one.source.origin,
+            "sha256": one.source.sha256,
+        },
+        "parameters": [
+            {
+                "name": parameter.name,
+                "value": _HIDDEN if parameter.secret else parameter.value,
+                "origin": parameter.origin,
+                "secret": parameter.secret,
+            }
+            for parameter in one.parameters
+        ],
+        "steps": [_step(step) for step in _steps(one)],
+        "subsystems": [_deployment(sub) for sub in one.subsystems],
+    }
+
+
+def _steps(one: PlannedDeployment) -> tuple[PlannedStep, ...]:
+    return (*((one.check,) if one.check else ()), *one.configure, one.write)
+
+
+def _step(step: PlannedStep) -> dict[str, Any]:
+    found = step.extension
+    return {
+        "kind": found.kind,
+        "name": found.name,
+        "path": str(found.path),
+        "is_builtin": found.relative is None,
+        "sha256": found.sha256,
+        "interpreter": list(found.interpreter),
+        "network": "full" if step.network else "none",
+        "timeout_s": step.timeout_s,
+        "idle_timeout_s": step.idle_timeout_s,
+        "memory_bytes": step.memory_bytes,
+        "pids": step.pids,
+        "max_output_bytes": step.max_output_bytes,
+        "tree": found.sidecar.tree if found.kind == "write" else "writable",
+        "output": found.sidecar.output if found.kind == "write" else None,
+        "summary": found.sidecar.summary,
+    }
+
+
+def _lines(one: PlannedDeployment) -> Iterator[str]:
+    digest = f", sha256 {one.source.sha256}" if one.source.sha256 else ""
+    yield f"source    {one.source.path} (from {one.source.origin}{digest})"
+    if one.check:
+        yield f"check     {_step_text(one.check)}"
+    for sub in one.subsystems:
+        yield f"subsystem {sub.name}: {sub.system}"
+        yield from ("  " + line for line in _lines(sub))
+    for step in one.configure:
+        yield f"configure {_step_text(step)}"
+    yield f"write     {_step_text(one.write)}"
+    yield f"to        {one.target or one.location}"
+    yield from _parameter_lines(one.parameters)
+
+
+def _step_text(step: PlannedStep) -> str:
+    found = step.extension
+    limits = (
+        ("timeout", step.timeout_s, " s"),
+        ("idle timeout", step.idle_timeout_s, " s"),
+        ("memory", step.memory_bytes, " bytes"),
+        ("pids", step.pids, ""),
+        ("output", step.max_output_bytes, " bytes"),
+    )
+    told = [
+        f"{name} {amount:g}{unit}" if isinstance(amount, float) else f"{name} {amount}{unit}"
+        for name, amount, unit in limits
+        if amount is not None
+    ]
+    network = "network" if step.network else "no network"
+    origin = "built-in" if found.relative is None else found.relative
+    return f"{found.name}.{found.kind} ({', '.join([origin, network, *told])})"
+
+
+def _parameter_lines(parameters: tuple[Parameter, ...]) -> Iterator[str]:
+    shown_values = [
+        (parameter.name, _HIDDEN if parameter.secret else _printable(parameter.value))
+        for parameter in parameters
+    ]
+    width = max((len(name) + len(value) for name, value in shown_values), default=0)
+    for (name, value), parameter in zip(shown_values, parameters, strict=True):
+        gap = " " * min(width - len(name) - len(value), 60)
+        yield f"parameter {name}={value}{gap}  ({parameter.origin})"
+
+
+def _printable(value: str) -> str:
+    """Return a value as it is, or quoted where that would be misread on a terminal."""
+    plain = value.isprintable() and value == value.strip() and value
+    return value if plain else json.dumps(value)

@@ -1,0 +1,218 @@
+"""Definitions, catalogue and options to the plan; every problem on the way at once."""
+
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from containerdeploy.definition import Cluster, ExtensionUse, System
+from containerdeploy.document import Place
+from containerdeploy.errors import DefinitionError, Problem
+from containerdeploy.extension import Extension, ExtensionKind, Fault, Sidecar
+from containerdeploy.plan import places
+from containerdeploy.plan.metadata import metadata
+from containerdeploy.plan.model import (
+    Parameter,
+    Plan,
+    PlannedDeployment,
+    PlannedSource,
+    PlannedStep,
+    PlannedSystem,
+)
+from containerdeploy.plan.options import DEFAULT_IMAGE, Catalogue, Options
+from containerdeploy.plan.parameters import (
+    option_problems,
+    parameters,
+    reserved_warnings,
+    size_problems,
+)
+from containerdeploy.plan.settings import ResolvedDeployment, ResolvedEntry, resolve
+from containerdeploy.source import NotFound
+
+
+def make_plan(cluster: Cluster, catalogue: Catalogue, options: Options) -> Plan:
+    """Decide everything that will happen. Reads no file, calls no engine.
+
+    `options.output_dir` has to be absolute. Raises PlanError for arguments that don't fit the
+    cluster, DefinitionError with all problems of what is selected.
+    """
+    entries = resolve(cluster, options)
+    planner = _Planner(cluster, catalogue, options)
+    planner.problems.extend(cluster.problems_for(options.names))
+    planner.problems.extend(catalogue.problems)
+    systems = tuple(planner.system(entry) for entry in entries)
+    if planner.problems:
+        raise DefinitionError(planner.problems)
+    return Plan(
+        verb=options.verb,
+        cluster=cluster.name,
+        cluster_path=cluster.path,
+        definitions=cluster.root,
+        definitions_version=catalogue.definitions_version,
+        systems=systems,
+        warnings=tuple(dict.fromkeys((*cluster.warnings, *planner.warnings))),
+        source_date_epoch=options.source_date_epoch,
+    )
+
+
+@dataclass
+class _Planner:
+    """Plans one part after the other and collects what is wrong and what is odd."""
+
+    cluster: Cluster
+    catalogue: Catalogue
+    options: Options
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    _names: set[str] = field(default_factory=set)
+    _targets: dict[Path, str] = field(default_factory=dict)
+    _above: dict[Path, str] = field(default_factory=dict)
+
+    def system(self, entry: ResolvedEntry) -> PlannedSystem:
+        image = self.options.image or entry.system.image or self.cluster.image or DEFAULT_IMAGE
+        planned = (self.deployment(one) for one in entry.deployments)
+        return PlannedSystem(
+            name=self._label(entry.system.name),
+            image=image,
+            deployments=tuple(one for one in planned if one is not None),
+        )
+
+    def deployment(self, one: ResolvedDeployment) -> PlannedDeployment | None:
+        """Plan a deployment and its subsystems; None where problems make it impossible."""
+        subsystems = tuple(self.deployment(sub) for sub in one.subsystems)
+        self.problems.extend(size_problems(one))
+        self.warnings.extend(reserved_warnings(one))
+        source = self._source(one.system)
+        configure = tuple(self._configure(use) for use in one.system.extensions)
+        place = places.destination(one, self.options.verb)
+        if isinstance(place, places.Refusal):
+            self.problems.append(one.deployment.at.problem(place.message, place.hint))
+            return None
+        if place.warning:
+            self.warnings.append(place.warning)
+        write, check = self._write(place), self._check(place)
+        steps = [step for step in (*configure, write, check) if step is not None]
+        extensions = [step.extension for step in steps]
+        self.problems.extend(option_problems(one, extensions))
+        target = self._target(one, place, write)
+        if write is None or source is None:
+            return None
+        return PlannedDeployment(
+            name=one.name,
+            system=one.system.name,
+            source=source,
+            type=place.type.text,
+            location=place.location.text,
+            target=target,
+            parameters=(values := parameters(one, extensions, self.cluster.secrets)),
+            check=check,
+            configure=tuple(step for step in configure if step is not None),
+            write=write,
+            metadata=self._metadata(one, place, values),
+            subsystems=tuple(sub for sub in subsystems if sub is not None),
+        )
+
+    def _metadata(
+        self, one: ResolvedDeployment, place: places.Destination, values: tuple[Parameter, ...]
+    ) -> str:
+        return metadata(
+            system=one.system.name,
+            type_=place.type.text,
+            location=place.location.text,
+            parameters=values,
+            definitions_version=self.catalogue.definitions_version,
+        )
+
+    def _label(self, name: str) -> str:
+        """Return a name that no other system of the plan has."""
+        numbered = (name if number == 1 else f"{name}#{number}" for number in count(1))
+        label = next(one for one in numbered if one not in self._names)
+        self._names.add(label)
+        return label
+
+    def _source(self, system: System) -> PlannedSource | None:
+        found = self.catalogue.sources.get(system.path)
+        if found is None:
+            return None  # a system without a name has its problem already
+        if isinstance(found, NotFound):
+            at = system.source.at if system.source else system.at
+            self.problems.append(at.problem(found.message, found.hint))
+            return None
+        return PlannedSource(path=found.path, origin=found.origin, sha256=found.sha256)
+
+    def _configure(self, use: ExtensionUse) -> PlannedStep | None:
+        found = self.catalogue.extensions[use.name, "configure"]
+        if isinstance(found, Fault):
+            self.problems.append(use.at.problem(found.message, found.hint))
+            return None
+        network = use.network or found.sidecar.network
+        return self._step(found, network == "full", use)
+
+    def _write(self, place: places.Destination) -> PlannedStep | None:
+        return self._placed(place, "write", None)
+
+    def _check(self, place: places.Destination) -> PlannedStep | None:
+        write = self.catalogue.extensions[place.type.text, "write"]
+        if isinstance(write, Fault) or (place.type.text, "check") not in self.catalogue.extensions:
+            return None
+        return self._placed(place, "check", write)
+
+    def _placed(
+        self, place: places.Destination, kind: ExtensionKind, write: Extension | None
+    ) -> PlannedStep | None:
+        """Plan a write extension, or the check beside it, which has the other's rights."""
+        found = self.catalogue.extensions[place.type.text, kind]
+        if isinstance(found, Fault):
+            self.problems.append(place.type.at.problem(found.message, found.hint))
+            return None
+        declared = found.sidecar.network or (write.sidecar.network if write else None)
+        if declared is None:
+            return self._step(found, places.is_remote(place.location.text), None)
+        return self._step(found, declared == "full", None)
+
+    def _step(self, found: Extension, network: bool, use: ExtensionUse | None) -> PlannedStep:
+        sidecar = found.sidecar
+        own = use or Sidecar()  # what the definitions say, or nothing
+        return PlannedStep(
+            extension=found,
+            network=network,
+            timeout_s=self.options.timeout_s or own.timeout_s or sidecar.timeout_s,
+            idle_timeout_s=own.idle_timeout_s or sidecar.idle_timeout_s,
+            memory_bytes=own.memory_bytes or sidecar.memory_bytes,
+            pids=own.pids or sidecar.pids,
+            max_output_bytes=own.max_output_bytes or sidecar.max_output_bytes,
+        )
+
+    def _target(
+        self, one: ResolvedDeployment, place: places.Destination, write: PlannedStep | None
+    ) -> Path | None:
+        """Return the path on this host that a deployment writes to, if it writes to one."""
+        sidecar = write.extension.sidecar if write else Sidecar()
+        if self.options.verb == "upgrade" and sidecar.upgrade is False:
+            message = f"the write extension {place.type.text!r} can't upgrade {one.name!r}"
+            hint = "set upgrade-type and upgrade-location, or use deploy"
+            self.problems.append(place.type.at.problem(message, hint))
+        location, at = place.location.text, place.location.at
+        if one.is_subsystem and places.leaves_parent(location):
+            message = f"the location {location!r} leads out of the parent system's tree"
+            self.problems.append(at.problem(message, "use a path below the parent's root"))
+        if one.is_subsystem or places.is_remote(location) or sidecar.output == "none":
+            return None
+        fault = places.location_fault(location, is_directory=sidecar.output == "directory")
+        if fault is not None:
+            self.problems.append(at.problem(f"the location {location!r} {fault}"))
+            return None
+        path = places.target(location, self.options.output_dir or Path("/"))
+        self._claim(path, one.name, at)
+        return path
+
+    def _claim(self, path: Path, name: str, at: Place) -> None:
+        """Note a target; complain where two deployments would write over each other."""
+        held = [other for other in (path, *path.parents) if other in self._targets]
+        below = self._above.get(path)
+        if held or below:
+            other = self._targets[held[0]] if held else below
+            relation = "is" if path in held else "lies inside of" if held else "holds"
+            message = f"the location of {name!r}, {path}, {relation} that of {other!r}"
+            self.problems.append(at.problem(message, "give each deployment one of its own"))
+        self._targets.setdefault(path, name)
+        self._above |= {parent: name for parent in path.parents if parent not in self._above}

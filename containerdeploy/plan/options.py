@@ -1,0 +1,51 @@
+"""What planning starts from besides the definitions: the caller's options, and what was found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from containerdeploy.errors import Problem
+from containerdeploy.extension import Extension, ExtensionKind, Fault
+from containerdeploy.plan.model import Verb
+from containerdeploy.source import Located, NotFound
+
+DEFAULT_IMAGE = "containerdeploy-helper:latest"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line asked for.
+
+    `assignments` are the words NAME.KEY=VALUE, `artifacts` the words SYSTEM=PATH, `env` the values
+    of the names given with --env. `output_dir` is where relative locations begin, None the current
+    directory.
+    """
+
+    verb: Verb = "deploy"
+    deployments: tuple[str, ...] = ()
+    assignments: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    artifacts: tuple[str, ...] = ()
+    artifacts_dir: Path | None = None
+    output_dir: Path | None = None
+    image: str | None = None
+    timeout_s: float | None = None
+    source_date_epoch: int | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self.deployments)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
+    """What was found on disk for a cluster.
+
+    Extensions by name and kind (a check by its write extension's name), sources by the path of
+    their system's file; `problems` are those of sidecars.
+    """
+
+    extensions: Mapping[tuple[str, ExtensionKind], Extension | Fault]
+    sources: Mapping[Path, Located | NotFound]
+    problems: tuple[Problem, ...] = ()
+    definitions_version: str = ""

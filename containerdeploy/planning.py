@@ -1,0 +1,168 @@
+"""From a user's files to the plan: reads what planning needs to know, then plans."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from containerdeploy import definition, source
+from containerdeploy.document import did_you_mean
+from containerdeploy.errors import DefinitionError, PlanError, UsageError
+from containerdeploy.extension import Extension, ExtensionKind, Fault, Finder
+from containerdeploy.plan import (
+    Catalogue,
+    Options,
+    Plan,
+    PlannedDeployment,
+    Refusal,
+    ResolvedDeployment,
+    Verb,
+    destination,
+    make_plan,
+    resolve,
+)
+from containerdeploy.source import Located, NotFound
+
+BUILTIN = Path(__file__).parent / "extensions"
+
+
+def prepare(
+    cluster_path: Path, definitions: Path | None, options: Options, builtin: Path = BUILTIN
+) -> Plan:
+    """Read the cluster and everything that it names, and plan; nothing is started.
+
+    Raises UsageError for files that are not there, PlanError for arguments that don't fit the
+    cluster, DefinitionError with every problem of what is selected.
+    """
+    options = replace(options, output_dir=(options.output_dir or Path()).absolute())
+    cluster, catalogue = _read(cluster_path, definitions, options, builtin)
+    plan = make_plan(cluster, catalogue, options)
+    blocked = tuple(_blocked(plan))
+    if blocked:
+        raise PlanError(
+            "a directory stands where a result would go",
+            details="\n".join(blocked),
+            hint="move it away, or give another location or --output-dir",
+        )
+    return plan
+
+
+def validate(
+    cluster_path: Path, definitions: Path | None, options: Options, builtin: Path = BUILTIN
+) -> tuple[Plan, tuple[str, ...]]:
+    """Check all that `prepare` checks, but let sources and targets be as they are.
+
+    Returns the plan and a note for every source that is not there yet.
+    """
+    options = replace(options, output_dir=(options.output_dir or Path()).absolute())
+    cluster, catalogue = _read(cluster_path, definitions, options, builtin)
+    missing = [found for found in catalogue.sources.values() if isinstance(found, NotFound)]
+    nowhere = Located(path=Path(), origin="not there yet")
+    sources = {
+        path: nowhere if isinstance(found, NotFound) else found
+        for path, found in catalogue.sources.items()
+    }
+    plan = make_plan(cluster, replace(catalogue, sources=sources), options)
+    return plan, tuple(one.message for one in missing)
+
+
+def chosen_environment(names: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that --env names; raise UsageError for one that is not set."""
+    chosen = {}
+    for name in names:
+        if name not in environment:
+            hint = did_you_mean(name, environment) or "set it, or leave the option out"
+            raise UsageError(f"--env {name}: the environment has no such variable", hint=hint)
+        chosen[name] = environment[name]
+    return chosen
+
+
+def _read(
+    cluster_path: Path, definitions: Path | None, options: Options, builtin: Path
+) -> tuple[definition.Cluster, Catalogue]:
+    path = definition.find_cluster(cluster_path)
+    root = definition.find_root(path, definitions)
+    cluster = definition.load(path, root, names=options.names)
+    try:
+        resolved = [one for entry in resolve(cluster, options) for one in entry.deployments]
+    except PlanError as err:
+        if cluster.problems:  # they may be why the arguments don't fit
+            raise DefinitionError(cluster.problems_for(options.names)) from err
+        raise
+    finder = Finder(root, builtin)
+    deployments = list(_walk(resolved))
+    extensions = dict(_extensions(deployments, finder, options.verb))
+    sources = _sources(deployments, options)
+    catalogue = Catalogue(
+        extensions=extensions,
+        sources=sources,
+        problems=tuple(finder.problems),
+        definitions_version=definition.describe_version(root),
+    )
+    return cluster, catalogue
+
+
+def _walk(deployments: Iterable[ResolvedDeployment]) -> Iterator[ResolvedDeployment]:
+    for one in deployments:
+        yield one
+        yield from _walk(one.subsystems)
+
+
+def _extensions(
+    deployments: Iterable[ResolvedDeployment], finder: Finder, verb: Verb
+) -> Iterator[tuple[tuple[str, ExtensionKind], Extension | Fault]]:
+    """Yield every extension that the deployments need."""
+    for one in deployments:
+        for use in one.system.extensions:
+            yield (use.name, "configure"), finder.find(use.name, "configure")
+        place = destination(one, verb)
+        if isinstance(place, Refusal):
+            continue
+        name = place.type.text
+        write = finder.find(name, "write")
+        yield (name, "write"), write
+        check = finder.check_beside(write) if isinstance(write, Extension) else None
+        if check is not None:
+            yield (name, "check"), check
+
+
+def _sources(
+    deployments: Iterable[ResolvedDeployment], options: Options
+) -> dict[Path, Located | NotFound]:
+    systems = {one.system.path: one.system for one in deployments if one.system.name}
+    given = _artifacts(options, {system.name for system in systems.values()})
+    return {
+        path: source.locate(
+            system.name,
+            artifact=given.get(system.name),
+            declared=system.source.tar if system.source else None,
+            sha256=system.source.sha256 if system.source else None,
+            folder=options.artifacts_dir.absolute() if options.artifacts_dir else None,
+        )
+        for path, system in systems.items()
+    }
+
+
+def _artifacts(options: Options, known: Iterable[str]) -> dict[str, Path]:
+    """Read the words SYSTEM=PATH; a name may hold a `=` where a system is called so."""
+    names = sorted(known, key=len, reverse=True)
+    given = {}
+    for word in options.artifacts:
+        fits = [name for name in names if word.startswith(name + "=")]
+        name = fits[0] if fits else word.partition("=")[0]
+        path = word[len(name) + 1 :]
+        if not path:
+            raise PlanError(f"--artifact {word!r} is not SYSTEM=PATH")
+        if not fits and not options.deployments:  # a selection may leave systems out
+            hint = did_you_mean(name, names) or f"the systems are: {', '.join(sorted(names))}"
+            raise PlanError(f"--artifact {word!r}: there is no system {name!r}", hint=hint)
+        given[name] = Path(path).absolute()
+    return given
+
+
+def _blocked(plan: Plan) -> Iterator[str]:
+    deployments: Iterable[PlannedDeployment] = (
+        one for system in plan.systems for one in system.deployments
+    )
+    for one in deployments:
+        if one.target is not None and one.target.is_dir():
+            yield f"{one.name}: {one.target}"
