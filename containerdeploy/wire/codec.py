@@ -20,7 +20,7 @@ _EVENTS: dict[str, Any] = {kind.__name__: kind for kind in typing.get_args(Event
 
 def encode(message: Event | Job) -> bytes:
     """Return the message as one line of ASCII JSON; raise WireError if it is too long."""
-    body = {"kind": type(message).__name__, **_plain(message)}
+    body = {"event": type(message).__name__, **_plain(message)}
     if isinstance(message, Job):
         body = {"job": _plain(message)}
     line = json.dumps(body, separators=(",", ":")).encode("ascii") + b"\n"
@@ -36,7 +36,7 @@ def decode(line: bytes) -> Event:
     Raises WireError; the text never holds more than a short excerpt of the line.
     """
     body = _parse(line, MAX_LINE)
-    kind = body.pop("kind", None)
+    kind = body.pop("event", None)
     if not isinstance(kind, str) or kind not in _EVENTS:
         raise WireError(f"unknown kind of event: {str(kind)[:40]!r}")
     event: Event = _build(_EVENTS[kind], body, kind)

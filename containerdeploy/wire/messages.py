@@ -16,9 +16,10 @@ STORE = "/store"
 DEFINITIONS = "/definitions"
 SOURCES = "/sources"
 OUTPUT = "/output"
+NONCE = "/nonce"
 # Where things lie for an extension.
 TREE = "/tree"
-EXTENSIONS = "/usr/lib/containerdeploy/extensions"
+EXTENSIONS = "/extensions"
 TMPDIR = "/var/tmp"
 PARENT_TREE = "/parent"
 
@@ -79,7 +80,8 @@ class Step:
 class Output:
     """The file or directory that a write extension is to leave in the helper's output directory.
 
-    `slot` is a directory below OUTPUT that belongs to this deployment; `name` the entry in it.
+    `slot` is a directory below OUTPUT that belongs to this deployment (for the extension it is
+    OUTPUT itself); `name` is the entry in it.
     """
 
     slot: str
@@ -91,14 +93,13 @@ class Output:
 class Deployment:
     """One deployment of a system: its own overlay over the source, then its steps in order.
 
-    `location` is what the check and the write extension get when there is no `output`; for a
-    subsystem it is a path below the parent's tree. `metadata` is the text of deployment.meta.
+    `metadata` is the text of deployment.meta. A subsystem has no output: its write extension writes
+    below PARENT_TREE.
     """
 
     name: str
     source: Source
     metadata: str
-    location: str
     check: Step | None = None
     configure: tuple[Step, ...] = ()
     write: Step | None = None
@@ -114,7 +115,8 @@ class Job:
     any more left in the store. `probe`: say what this place can do, and end.
     `source_date_epoch` None means the newest modification time in the source. With `hold`, the
     agent keeps everything in place after Finished until its lease ends, for the controller to
-    fetch. `nonce` is the content of OUTPUT/.nonce where the output directory is a bind mount.
+    fetch. Hello returns the content of the file NONCE: the
+    proof that binds show this host's files.
     """
 
     kind: Literal["deploy", "sweep", "probe"]
@@ -231,3 +233,13 @@ class Finished:
 
 
 Event = Hello | StepStarted | Progress | Log | Changed | StepFinished | Artifact | Finished
+
+
+def base_step(deployment: str) -> str:
+    """Return the id of the step that unpacks a deployment's source."""
+    return f"{deployment}:base"
+
+
+def metadata_step(deployment: str) -> str:
+    """Return the id of the step that writes a deployment's deployment.meta."""
+    return f"{deployment}:metadata"

@@ -1,0 +1,24 @@
+"""The agent: runs inside a helper, from a Job to Finished. Standard library, wire and syscalls.
+
+boot.py        brings the agent up from its archive
+main.py        the life of the agent: lease, hello, job, goodbye
+deployment.py  one deployment: check, base, metadata, configure, write
+step.py        one step while it runs
+events.py      the event stream: whole lines, split text
+lease.py       notices that the controller is gone
+identity.py    the extension's user namespace and id-mapped clones of directories
+overlay.py     overlay mounts, quoted and checked
+layers.py      the layered tree of one deployment
+metadata.py    /baserock/deployment.meta
+store.py       bases, workspaces, locks
+unpack.py      an archive into a base, confined
+room.py        the root that a confined process sees
+confine.py     starts a process in a room, without what it could do harm with
+filter.py      the system call filter, as BPF
+cgroups.py     a control group for every step
+process.py     runs a program to its end: pipes, limits, outcome
+changes.py     what a step changed, read off its upper layer
+artifact.py    what a write extension left, taken safely
+trees.py       walks and removes hostile trees by descriptors
+failures.py    what ends a deployment, with words for the user
+"""

@@ -1,0 +1,119 @@
+"""What a write extension left at its location, taken only when the extension is dead."""
+
+import fcntl
+import hashlib
+import os
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from containerdeploy import wire
+from containerdeploy.agent import trees
+from containerdeploy.agent.failures import StepFailed
+from containerdeploy.agent.lease import Lease
+
+CHUNK_BYTES = 1 << 20
+PIPE_BYTES = 1 << 20
+FIFO_MODE = 0o666
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """An artifact as it lies in its slot; a directory has no digest of its own."""
+
+    kind: Literal["file", "directory"]
+    size_bytes: int
+    sha256: str
+
+
+class StreamFile:
+    """The other end of a location that is a FIFO: written to a new file, digest on the way."""
+
+    def __init__(self, fifo: str, path: str) -> None:
+        os.mkfifo(fifo)
+        os.chmod(fifo, FIFO_MODE)
+        self.reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with suppress(OSError):  # an ordinary user has a quota for pipes
+            fcntl.fcntl(self.reader, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._file = os.open(path, flags, 0o644)
+        self._hash = hashlib.sha256()
+        self._size = 0
+
+    def feed(self, data: bytes) -> None:
+        self._hash.update(data)
+        self._size += len(data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
+
+    def close(self) -> None:
+        for descriptor in (self.reader, self._file):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.reader = self._file = -1
+
+    def taken(self) -> Taken:
+        if not self._size:
+            raise StepFailed("failed", "the extension wrote nothing to its location")
+        return Taken(kind="file", size_bytes=self._size, sha256=self._hash.hexdigest())
+
+
+def take(slot: str, name: str, lease: Lease, *, wanted: wire.OutputKind) -> Taken | None:
+    """Return what lies at `name` in `slot`; None where there is nothing. Raises StepFailed."""
+    directory = trees.open_directory(slot)
+    try:
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        if stat.S_ISDIR(found.st_mode) and wanted in ("any", "directory"):
+            return Taken(kind="directory", size_bytes=_size_below(directory, name), sha256="")
+        if stat.S_ISREG(found.st_mode) and wanted in ("any", "file", "stream"):
+            return _take_file(directory, name, lease)
+    except FileNotFoundError:
+        return None
+    finally:
+        os.close(directory)
+    kind = stat.filemode(found.st_mode)
+    raise StepFailed("failed", f"what lies at its location is no {_words(wanted)} ({kind})")
+
+
+def _take_file(directory: int, name: str, lease: Lease) -> Taken:
+    descriptor = os.open(
+        name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory
+    )
+    digest = hashlib.sha256()
+    try:
+        size = 0
+        while chunk := os.read(descriptor, CHUNK_BYTES):
+            lease.check()
+            digest.update(chunk)
+            size += len(chunk)
+    finally:
+        os.close(descriptor)
+    return Taken(kind="file", size_bytes=size, sha256=digest.hexdigest())
+
+
+def _size_below(directory: int, name: str) -> int:
+    root = trees.open_directory(name, directory)
+    try:
+        return sum(
+            found.st_size for _, _, _, found in trees.walk(root) if stat.S_ISREG(found.st_mode)
+        )
+    finally:
+        os.close(root)
+
+
+def give_to_owner(slot: str, name: str) -> None:
+    """Give a file to whoever owns the slot: the user who started the run, not the agent."""
+    owner = os.stat(slot)
+    with suppress(PermissionError):
+        os.chown(f"{slot}/{name}", owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def others(slot: str, name: str) -> list[str]:
+    """Names in the slot beside the artifact's."""
+    return sorted(entry for entry in os.listdir(slot) if entry != name)
+
+
+def _words(wanted: wire.OutputKind) -> str:
+    return "file or directory" if wanted == "any" else {"stream": "file"}.get(wanted, wanted)

@@ -1,0 +1,141 @@
+"""A control group for every step: memory and process limits, peak memory, out-of-memory kills.
+
+In a private cgroup namespace the agent can mount the controllers and see its own container's group
+as their root, version 1 (memory, pids) or 2. Where it can't, rlimits bound single processes only,
+and `flavour` says so.
+"""
+
+import os
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from containerdeploy import syscalls
+
+PLACE = "/run/containerdeploy/cgroup"
+FLAGS = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
+REMOVE_S = 2.0
+V1 = ("memory", "pids")
+Flavour = Literal["cgroup-v1", "cgroup-v2", "rlimits"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """One step's group; `directories` is where its first process puts itself."""
+
+    flavour: Flavour
+    directories: tuple[str, ...]
+    rlimits: tuple[tuple[int, int], ...] = ()
+
+    def peak_memory_bytes(self) -> int:
+        """Peak of all processes together, page cache included; 0 where nobody counts it."""
+        name = "memory.max_usage_in_bytes" if self.flavour == "cgroup-v1" else "memory.peak"
+        return int(self._read(name) or 0)
+
+    def memory_kills(self) -> int:
+        name = "memory.oom_control" if self.flavour == "cgroup-v1" else "memory.events"
+        rows = [line.split() for line in self._read(name).splitlines()]
+        return sum(int(row[1]) for row in rows if len(row) == 2 and row[0] == "oom_kill")
+
+    def _read(self, name: str) -> str:
+        if not self.directories:
+            return ""
+        with suppress(OSError), open(f"{self.directories[0]}/{name}", encoding="ascii") as stream:
+            return stream.read()
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Groups:
+    """The controllers that this place offers."""
+
+    flavour: Flavour
+    roots: tuple[str, ...]
+
+    @contextmanager
+    def group(self, name: str, *, memory_bytes: int, pids: int) -> Iterator[Group]:
+        """Make a group for one step and remove it afterwards, when its processes are dead."""
+        if self.flavour == "rlimits":
+            yield Group(flavour="rlimits", directories=(), rlimits=_rlimits(memory_bytes, pids))
+            return
+        directories = tuple(f"{root}/{name}" for root in self.roots)
+        try:
+            for directory in directories:
+                os.makedirs(directory, exist_ok=True)
+                _set_limits(directory, memory_bytes, pids)
+            yield Group(flavour=self.flavour, directories=directories)
+        finally:
+            for directory in directories:
+                _remove(directory)
+
+
+def find() -> Groups:
+    """Mount what controllers there are; never fails, the worst case is `rlimits`."""
+    for attempt in (_version_1, _version_2):
+        with suppress(OSError):
+            return attempt()
+    return Groups(flavour="rlimits", roots=())
+
+
+def _version_1() -> Groups:
+    roots = tuple(f"{PLACE}/{name}" for name in V1)
+    for name, root in zip(V1, roots, strict=True):
+        os.makedirs(root, exist_ok=True)
+        syscalls.mount("cgroup", root, "cgroup", FLAGS, name)
+        _probe(root)
+    return Groups(flavour="cgroup-v1", roots=roots)
+
+
+def _version_2() -> Groups:
+    """Mount the unified tree; the agent moves to a leaf, for only leaves may hold processes."""
+    root = f"{PLACE}/unified"
+    os.makedirs(root, exist_ok=True)
+    syscalls.mount("cgroup2", root, "cgroup2", FLAGS)
+    os.makedirs(f"{root}/agent", exist_ok=True)
+    _write(f"{root}/agent/cgroup.procs", "0")
+    _write(f"{root}/cgroup.subtree_control", "+memory +pids")
+    _probe(root)
+    return Groups(flavour="cgroup-v2", roots=(root,))
+
+
+def _probe(root: str) -> None:
+    os.mkdir(f"{root}/probe")
+    os.rmdir(f"{root}/probe")
+
+
+def _set_limits(directory: str, memory_bytes: int, pids: int) -> None:
+    """Set what this controller knows; memory and swap together are bounded by `memory_bytes`."""
+    _write(f"{directory}/memory.limit_in_bytes", str(memory_bytes), optional=True)
+    _write(f"{directory}/memory.memsw.limit_in_bytes", str(memory_bytes), optional=True)
+    _write(f"{directory}/memory.max", str(memory_bytes), optional=True)
+    _write(f"{directory}/memory.swap.max", "0", optional=True)
+    _write(f"{directory}/pids.max", str(pids), optional=True)
+
+
+def _write(path: str, text: str, *, optional: bool = False) -> None:
+    if optional and not os.path.exists(path):
+        return
+    with open(path, "w", encoding="ascii") as stream:
+        stream.write(text)
+
+
+def _remove(directory: str) -> None:
+    """Remove a group; the kernel lets go of its last process a moment after that is reaped."""
+    deadline = time.monotonic() + REMOVE_S
+    while True:
+        try:
+            return os.rmdir(directory)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(0.002)
+
+
+def _rlimits(memory_bytes: int, pids: int) -> tuple[tuple[int, int], ...]:
+    """Bound each process; RLIMIT_NPROC counts all of the same real user, so it is wide."""
+    return ((resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_NPROC, max(pids, 1024)))

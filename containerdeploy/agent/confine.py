@@ -1,0 +1,271 @@
+"""Starts a process in a room, in namespaces of its own and without what it could do harm with.
+
+Three processes, in this order, because each step needs the one before:
+
+    outer  enters the control group, makes mount, pid, ipc, uts and cgroup namespaces that belong to
+           the agent's user namespace, so that the confined process has no power over them
+    init   pid 1 of the new pid namespace: makes the room, then only reaps; its end kills everything
+           in the namespace, daemons included
+    inner  joins the extension's user namespace, gets a network of its own inside it, gives up what
+           it doesn't need, and becomes the program
+"""
+
+import fcntl
+import os
+import resource
+import signal
+import socket
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import NoReturn
+
+from containerdeploy import syscalls
+from containerdeploy.agent import filter as call_filter
+from containerdeploy.agent import room as rooms
+from containerdeploy.agent.identity import Identity
+
+# What configuring files needs, and nothing else.
+EXTENSION_CAPABILITIES = frozenset(
+    "CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETFCAP SYS_CHROOT".split()
+) | {"NET_BIND_SERVICE"}
+# What unpacking an archive with its owners and devices needs; without /proc, mounts and SYS_ADMIN.
+UNPACK_CAPABILITIES = frozenset("CHOWN DAC_OVERRIDE FOWNER FSETID SETFCAP MKNOD".split())
+NAMESPACES = (
+    syscalls.CLONE_NEWNS
+    | syscalls.CLONE_NEWPID
+    | syscalls.CLONE_NEWIPC
+    | syscalls.CLONE_NEWUTS
+    | syscalls.CLONE_NEWCGROUP
+)
+# The namespace serves one step after the other, and the kernel frees a network namespace late.
+USER_LIMITS = {
+    "max_inotify_instances": 32,
+    "max_inotify_watches": 8192,
+    "max_net_namespaces": 256,
+}
+MAX_OPEN_FILES = 4096
+ERRORS_AT = 200  # out of the way of every descriptor that a program is given
+CANNOT_START = 125
+SIGNALS = range(1, 65)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confinement:
+    """How a process is held. `identity` None keeps real ids (only for unpacking)."""
+
+    room: rooms.Room
+    identity: Identity | None
+    capabilities: frozenset[str]
+    network: bool = False
+    cgroups: tuple[str, ...] = ()
+    rlimits: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A confined process: kill `init` and everything of it is gone; then reap `outer`.
+
+    `errors` yields what went wrong before the program ran, and ends at its start.
+    """
+
+    outer: int
+    init: int
+    errors: int
+
+    def kill(self) -> None:
+        """Kill all of it; nothing of it runs any more once `outer` has been reaped."""
+        for process in (self.init, self.outer):
+            if process > 0:
+                try:
+                    os.kill(process, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+                return
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """What to run; `descriptors` maps its descriptor numbers to ours, all others are closed."""
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    descriptors: Mapping[int, int]
+
+
+def start(confinement: Confinement, program: Program) -> Running:
+    """Start a program confined; what fails before it runs is told through `Running.errors`."""
+    call_filter_program = call_filter.program()
+    error_read, error_write = _high_pipe()
+    init_read, init_write = os.pipe()
+    outer = os.fork()
+    if outer == 0:
+        with _reporting_to(error_write):
+            _outer(confinement, program, call_filter_program, init_write, error_write)
+    os.close(error_write)
+    os.close(init_write)
+    try:
+        init = int(os.read(init_read, 32) or b"0")
+    finally:
+        os.close(init_read)
+    return Running(outer=outer, init=init, errors=error_read)
+
+
+def _high_pipe() -> tuple[int, int]:
+    read, write = os.pipe()
+    high = fcntl.fcntl(write, fcntl.F_DUPFD_CLOEXEC, ERRORS_AT)
+    os.close(write)
+    return read, high
+
+
+@contextmanager
+def _reporting_to(descriptor: int) -> Iterator[None]:
+    """Never return to the caller's code: a child that fails says why and ends."""
+    try:
+        yield
+    except OSError as err:
+        os.write(descriptor, str(err).encode(errors="replace")[:4000])
+    except BaseException:
+        os.write(descriptor, traceback.format_exc().encode(errors="replace")[:4000])
+    finally:
+        os._exit(CANNOT_START)
+
+
+def _outer(
+    confinement: Confinement, program: Program, filter_: bytes, init_write: int, errors: int
+) -> NoReturn:
+    syscalls.set_pdeathsig(signal.SIGKILL)
+    for directory in confinement.cgroups:
+        with open(f"{directory}/cgroup.procs", "w", encoding="ascii") as stream:
+            stream.write("0")
+    syscalls.unshare(NAMESPACES)
+    init = os.fork()
+    if init == 0:
+        _init(confinement, program, filter_, errors)
+    os.write(init_write, str(init).encode())
+    syscalls.close_range(3, syscalls.MAX_DESCRIPTOR)
+    _, status = os.waitpid(init, 0)
+    os._exit(_exit_code(status))
+
+
+def _init(confinement: Confinement, program: Program, filter_: bytes, errors: int) -> NoReturn:
+    """Be pid 1: make the room, start the program, reap until it ends."""
+    syscalls.set_pdeathsig(signal.SIGKILL)
+    syscalls.set_dumpable(False)
+    os.setsid()
+    socket.sethostname("localhost")
+    user_limits = rooms.enter(confinement.room)
+    inner = os.fork()
+    if inner == 0:
+        _inner(confinement, program, filter_, user_limits, errors)
+    _hold_nothing()
+    while True:
+        pid, status = os.wait()
+        if pid == inner:
+            os._exit(_exit_code(status))
+
+
+def _hold_nothing() -> None:
+    """Keep no descriptor that the program could reach through /proc/1/fd or keep open by it."""
+    syscalls.close_range(0, syscalls.MAX_DESCRIPTOR)
+    os.open("/dev/null", os.O_RDWR)
+    os.dup2(0, 1)
+    os.dup2(0, 2)
+
+
+def _inner(
+    confinement: Confinement, program: Program, filter_: bytes, user_limits: int, errors: int
+) -> NoReturn:
+    if confinement.identity is not None:
+        syscalls.setns(confinement.identity.descriptor, syscalls.CLONE_NEWUSER)
+    if not confinement.network:
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+    if confinement.identity is not None:
+        if not confinement.network:
+            syscalls.loopback_up()
+        _become_root_of(confinement.identity, user_limits)
+    _limit(confinement)
+    os.setsid()
+    os.chdir(confinement.room.cwd)
+    _arrange_descriptors(program.descriptors, errors)
+    for number in SIGNALS:
+        with suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    _drop_capabilities(confinement.capabilities)
+    syscalls.set_no_new_privs()
+    syscalls.seccomp_load(filter_)
+    _become(program)
+
+
+def _become(program: Program) -> NoReturn:
+    try:
+        os.execve(program.argv[0], list(program.argv), dict(program.environment))
+    except OSError as err:
+        # An interpreter that isn't there is reported as if the script weren't.
+        raise OSError(f"{program.argv[0]}: {err.strerror}") from err
+
+
+def _become_root_of(identity: Identity, user_limits: int) -> None:
+    """Take root's ids in the user namespace, and bound what it may charge to its creator.
+
+    Limits of a user namespace count for its parents too: without these an extension could use up
+    the inotify instances of the host's root.
+    """
+    if user_limits >= 0:
+        for name in os.listdir(user_limits):
+            limit = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=user_limits)
+            os.write(limit, str(USER_LIMITS.get(name, 0)).encode())
+            os.close(limit)
+    try:
+        os.setgroups([])
+    except PermissionError:
+        if not identity.rootless:  # one mapped id comes with setgroups denied
+            raise
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+
+
+def _drop_capabilities(keep: frozenset[str]) -> None:
+    """Cut the bounding set: what root gets at exec is what is left of it."""
+    for name, number in syscalls.CAPABILITIES.items():
+        if name not in keep:
+            with suppress(OSError):  # a kernel older than the capability
+                syscalls.drop_bounding(number)
+
+
+def _limit(confinement: Confinement) -> None:
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as stream:
+        stream.write("1000")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MAX_OPEN_FILES, hard)
+    for kind, value in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, files),
+        *confinement.rlimits,
+    ):
+        resource.setrlimit(kind, (value, value))
+
+
+def _arrange_descriptors(wanted: Mapping[int, int], errors: int) -> None:
+    """Put the wanted descriptors in their places, close all others but the error pipe."""
+    moved = {
+        target: fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, errors + 1)
+        for target, source in wanted.items()
+    }
+    for target, source in moved.items():
+        os.dup2(source, target, inheritable=True)
+    low = 0
+    for target in sorted([*wanted, errors]):
+        if target > low:
+            syscalls.close_range(low, target - 1)
+        low = target + 1
+    syscalls.close_range(low, syscalls.MAX_DESCRIPTOR)
+
+
+def _exit_code(status: int) -> int:
+    """A shell's view of a wait status: 128 and the signal's number for a killed process."""
+    if os.WIFEXITED(status):
+        return os.WEXITSTATUS(status)
+    return 128 + os.WTERMSIG(status)

@@ -1,0 +1,213 @@
+"""One deployment: check, base, metadata, subsystems, configuration, write; each step confined."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+
+from containerdeploy import wire
+from containerdeploy.agent import artifact, changes, layers, metadata
+from containerdeploy.agent import identity as identities
+from containerdeploy.agent import room as rooms
+from containerdeploy.agent.failures import StepFailed
+from containerdeploy.agent.layers import LayeredTree
+from containerdeploy.agent.step import RunningStep, Workshop
+from containerdeploy.agent.store import BaseInfo, new_info
+
+SLOT_CLONE = f"{layers.PLACE}/slot"
+
+
+@contextmanager
+def deploying(shop: Workshop, deployment: wire.Deployment, name: str) -> Iterator["Deploying"]:
+    """Yield a deployment; its mounts and layers are gone afterwards."""
+    doing = Deploying(shop, deployment, name)
+    try:
+        yield doing
+    finally:
+        doing.close()
+
+
+class Deploying:
+    """One deployment (or subsystem) on its way; `name` keeps its places apart from others'."""
+
+    def __init__(self, shop: Workshop, deployment: wire.Deployment, name: str) -> None:
+        self._shop = shop
+        self._deployment = deployment
+        self._name = name
+        self._tree = LayeredTree(shop.identity, shop.workspace, name)
+        self._epoch = shop.job.source_date_epoch
+
+    def close(self) -> None:
+        self._tree.close()
+
+    def check(self) -> None:
+        """Run the check extension, and those of all subsystems; nothing is unpacked yet."""
+        if self._deployment.check is not None:
+            with self._step(self._deployment.check) as step:
+                step.run(())
+        for index, subsystem in enumerate(self._deployment.subsystems):
+            with deploying(self._shop, subsystem, f"{self._name}s{index}") as below:
+                below.check()
+
+    def deploy(self, parent_tree: str | None = None) -> None:
+        """Do all the rest; `parent_tree` is where a subsystem is written to. Raises StepFailed."""
+        base = self._base()
+        self._write_metadata(base)
+        for index, subsystem in enumerate(self._deployment.subsystems):
+            self._tree.add_layer()
+            with ExitStack() as stack:
+                tree = stack.enter_context(self._tree.mounted(writable=True))
+                below = stack.enter_context(
+                    deploying(self._shop, subsystem, f"{self._name}s{index}")
+                )
+                below.deploy(parent_tree=tree)
+        for configure in self._deployment.configure:
+            self._configure(configure)
+        if self._deployment.write is not None:
+            self._write(self._deployment.write, parent_tree)
+
+    def _base(self) -> str:
+        """Make sure that the base is in the store, unpacking it if nobody has; return its tree."""
+        shop, source = self._shop, self._deployment.source
+        unpack = wire.Step(
+            id=wire.base_step(self._deployment.name),
+            kind="base",
+            name="unpack",
+            argv=(),
+            environment={},
+            limits=wire.Limits(max_output_bytes=1 << 26),
+        )
+        with self._step(unpack) as step, shop.store.lock(source.sha256):
+            info = shop.store.base_info(source.sha256)
+            step.cached = info is not None
+            info = info or self._unpack(unpack)
+        if self._epoch is None:
+            self._epoch = max(0, info.newest_mtime)
+        tree = f"{shop.store.base_directory(source.sha256)}/tree"
+        self._tree.set_base(tree)
+        return tree
+
+    def _unpack(self, step: wire.Step) -> BaseInfo:
+        """Unpack beside the bases, then give it its place, whole."""
+        shop, source = self._shop, self._deployment.source
+        staged = f"{self._name}.base"
+        tree = f"{shop.workspace}/{staged}/tree"
+        os.makedirs(tree)
+        os.chmod(tree, 0o755)
+        limits = replace(step.limits, memory_bytes=shop.memory_bytes)
+        survey = shop.unpacker.unpack(step.id, source, tree, limits)
+        info = new_info(source.sha256, members=survey.members, newest_mtime=survey.newest_mtime)
+        shop.store.seal_base(shop.workspace, staged, info)
+        return info
+
+    def _write_metadata(self, base: str) -> None:
+        step = wire.Step(
+            id=wire.metadata_step(self._deployment.name),
+            kind="metadata",
+            name=f"/{metadata.DIRECTORY}/{metadata.NAME}",
+            argv=(),
+            environment={},
+        )
+        with self._step(step):
+            layer = self._tree.add_layer()
+            metadata.write(base, layer, self._deployment.metadata, self._epoch or 0)
+
+    def _configure(self, configure: wire.Step) -> None:
+        with self._step(configure) as step:
+            layer = self._tree.add_layer()
+            try:
+                with self._tree.mounted(writable=True) as tree:
+                    step.run((rooms.Bind(source=tree, target=wire.TREE, read_only=False),))
+            finally:
+                step.changes = self._report(configure.id, layer)
+
+    def _report(self, step: str, layer: str) -> Mapping[str, int]:
+        with self._tree.before() as before:
+            counts = changes.report(self._shop.emitter, step, layer, before)
+        layers.clamp_times(layer, self._epoch or 0)
+        return counts
+
+    def _write(self, write: wire.Step, parent_tree: str | None) -> None:
+        writable = write.tree == "writable"
+        with self._step(write) as step, ExitStack() as stack:
+            if writable:
+                self._tree.add_layer()
+            tree = stack.enter_context(self._tree.mounted(writable=writable))
+            binds = [rooms.Bind(source=tree, target=wire.TREE, read_only=not writable)]
+            if parent_tree is not None:
+                parent = rooms.Bind(source=parent_tree, target=wire.PARENT_TREE, read_only=False)
+                binds.append(parent)
+            output = self._deployment.output
+            if output is None or output.kind == "none":
+                step.run(tuple(binds))
+            elif output.kind == "stream":
+                self._write_stream(step, output, binds)
+            else:
+                self._write_slot(step, output, binds)
+
+    def _write_stream(
+        self, step: RunningStep, output: wire.Output, binds: list[rooms.Bind]
+    ) -> None:
+        """The location is a FIFO: what comes out of it is written and digested as it comes."""
+        slot = f"{wire.OUTPUT}/{output.slot}"
+        place = self._tree.private_directory("stream")
+        fifo = f"{self._tree.plain_path('stream')}/{output.name}"
+        stream = artifact.StreamFile(fifo, f"{slot}/{output.name}")
+        try:
+            bind = rooms.Bind(source=place, target=wire.OUTPUT, read_only=False)
+            step.run((*binds, bind), sinks={stream.reader: stream})
+            self._deliver(output, stream.taken())
+        finally:
+            stream.close()
+
+    def _write_slot(self, step: RunningStep, output: wire.Output, binds: list[rooms.Bind]) -> None:
+        slot = f"{wire.OUTPUT}/{output.slot}"
+        os.makedirs(SLOT_CLONE, exist_ok=True)
+        identities.clone_for(self._shop.identity, slot, SLOT_CLONE)
+        try:
+            bind = rooms.Bind(source=SLOT_CLONE, target=wire.OUTPUT, read_only=False)
+            step.run((*binds, bind))
+        finally:
+            identities.discard(SLOT_CLONE)
+        taken = artifact.take(slot, output.name, self._shop.lease, wanted=output.kind)
+        for other in artifact.others(slot, output.name):
+            step.note(f"{other!r}, which it left beside its location, is not kept")
+        if taken is None and output.kind != "any":
+            raise StepFailed("failed", "it left nothing at its location")
+        if taken is None:
+            step.note("it left nothing at its location")
+        else:
+            self._deliver(output, taken)
+
+    def _deliver(self, output: wire.Output, taken: artifact.Taken) -> None:
+        if taken.kind == "file":
+            artifact.give_to_owner(f"{wire.OUTPUT}/{output.slot}", output.name)
+        self._shop.emitter.send(
+            wire.Artifact(
+                deployment=self._deployment.name,
+                slot=output.slot,
+                name=output.name,
+                kind=taken.kind,
+                size_bytes=taken.size_bytes,
+                sha256=taken.sha256,
+            )
+        )
+
+    @contextmanager
+    def _step(self, step: wire.Step) -> Iterator[RunningStep]:
+        """Tell that the step starts, and how it ended, whatever happens in between."""
+        doing = RunningStep(self._shop, step, self._tree, self._epoch)
+        self._shop.emitter.send(
+            wire.StepStarted(
+                deployment=self._deployment.name, step=step.id, kind=step.kind, name=step.name
+            )
+        )
+        try:
+            yield doing
+        except StepFailed as err:
+            doing.finish(err.outcome, err.detail)
+            raise
+        except OSError as err:
+            doing.finish("failed", str(err))
+            raise StepFailed("failed", str(err)) from err
+        doing.finish("ok", "")

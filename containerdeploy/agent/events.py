@@ -1,0 +1,80 @@
+"""The event stream: whole lines to a descriptor that only the agent holds."""
+
+import codecs
+import os
+import threading
+from typing import Literal
+
+from containerdeploy import wire
+
+TAIL_CHARACTERS = 8192
+LogStream = Literal["stdout", "stderr", "log", "agent"]
+
+
+def claim_stdout() -> int:
+    """Keep fd 1 for events and return its new number; whatever else prints lands on stderr."""
+    events = os.dup(1)
+    os.dup2(2, 1)
+    return events
+
+
+class Emitter:
+    """Writes events, one line each, from any thread."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    def send(self, event: wire.Event) -> None:
+        line = memoryview(wire.encode(event))
+        with self._lock:
+            while line:
+                line = line[os.write(self._descriptor, line) :]
+
+    def note(self, step: str, text: str) -> None:
+        """Say something in the agent's own voice, as a line of the step's log."""
+        for start in range(0, len(text) + 1, wire.TEXT_PER_LINE):
+            piece = text[start : start + wire.TEXT_PER_LINE]
+            last = start + wire.TEXT_PER_LINE > len(text)
+            self.send(wire.Log(step=step, stream="agent", text=piece, partial=not last))
+
+
+class LogSplitter:
+    """Turns the bytes of one stream into Log events: split at lines where it can, never cut.
+
+    `tail` is the end of what was said so far.
+    """
+
+    def __init__(self, emitter: Emitter, step: str, stream: LogStream) -> None:
+        self._emitter = emitter
+        self._step = step
+        self.stream = stream
+        self.tail = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._held = ""
+
+    def feed(self, data: bytes) -> None:
+        text = self._held + self._decoder.decode(data)
+        while len(text) >= wire.TEXT_PER_LINE:
+            cut = text.rfind("\n", 0, wire.TEXT_PER_LINE) + 1 or wire.TEXT_PER_LINE
+            self._send(text[:cut])
+            text = text[cut:]
+        cut = text.rfind("\n") + 1
+        if cut:
+            self._send(text[:cut])
+        self._held = text[cut:]
+
+    def close(self) -> None:
+        """Send what is held; a last line needs no newline."""
+        text = self._held + self._decoder.decode(b"", final=True)
+        if text:
+            self._send(text, last=True)
+        self._held = ""
+
+    def _send(self, text: str, *, last: bool = False) -> None:
+        self.tail = (self.tail + text)[-TAIL_CHARACTERS:]
+        partial = not last and not text.endswith("\n")
+        event = wire.Log(
+            step=self._step, stream=self.stream, text=text.removesuffix("\n"), partial=partial
+        )
+        self._emitter.send(event)

@@ -1,0 +1,195 @@
+"""The life of the agent: take the lease, say hello, do the job, say goodbye, leave nothing."""
+
+import os
+import platform
+import shutil
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from containerdeploy import syscalls, wire
+from containerdeploy.agent import cgroups, identity, layers, room
+from containerdeploy.agent.deployment import deploying
+from containerdeploy.agent.events import Emitter, claim_stdout
+from containerdeploy.agent.failures import StepFailed
+from containerdeploy.agent.lease import Lease, LeaseLost
+from containerdeploy.agent.process import Runner
+from containerdeploy.agent.step import DEFINITIONS_CLONE, EXTENSIONS_PLACE, Workshop
+from containerdeploy.agent.store import Store
+from containerdeploy.agent.unpack import Unpacker
+
+HOLD_S = 3600.0
+SMALLEST_MEMORY_BYTES = 64 << 20
+
+
+def main(job_line: bytes, install_extensions: Callable[[str], None]) -> None:
+    """Do the one job, then end; `install_extensions` fills a directory with the built-in ones.
+
+    The exit code says nothing that Finished doesn't: 0 when Finished could be sent.
+    """
+    emitter = Emitter(claim_stdout())
+    try:
+        job = wire.decode_job(job_line)
+    except wire.WireError as err:
+        emitter.send(wire.Finished(outcome="failed", error=str(err)))
+        return
+    lease = Lease(0)
+    lease.start()
+    finished = _finish(lambda: _work(job, emitter, lease, install_extensions))
+    emitter.send(finished)
+    if job.hold and finished.outcome != "interrupted":
+        lease.wait(HOLD_S)
+
+
+def _finish(work: Callable[[], wire.Finished]) -> wire.Finished:
+    """Turn every end into a Finished: an agent that fails says so in words."""
+    try:
+        return work()
+    except LeaseLost as err:
+        return wire.Finished(outcome="interrupted", error=str(err))
+    except StepFailed as err:
+        return wire.Finished(outcome="failed", error=err.detail, hint=err.hint)
+    except OSError as err:
+        where = traceback.extract_tb(err.__traceback__)[-1]
+        return wire.Finished(
+            outcome="failed",
+            error=f"{err} ({os.path.basename(where.filename)}:{where.lineno})",
+            hint="`containerdeploy doctor` shows what this engine and kernel offer",
+        )
+    except Exception:
+        sys.stderr.write(traceback.format_exc())
+        text = traceback.format_exc().strip().splitlines()[-1]
+        return wire.Finished(outcome="failed", error=f"the agent failed: {text[:2000]}")
+
+
+def _work(
+    job: wire.Job, emitter: Emitter, lease: Lease, install_extensions: Callable[[str], None]
+) -> wire.Finished:
+    with ExitStack() as stack:
+        _prepare(install_extensions)
+        store = Store(wire.STORE, lease)
+        who = identity.establish()
+        groups = cgroups.find()
+        emitter.send(_hello(job, who, groups))
+        if job.kind == "probe":
+            return wire.Finished(outcome="ok")
+        if job.kind == "sweep":
+            return wire.Finished(outcome="ok", swept=store.sweep())
+        runner = Runner(emitter, lease)
+        shop = Workshop(
+            job=job,
+            emitter=emitter,
+            lease=lease,
+            runner=runner,
+            groups=groups,
+            identity=who,
+            store=store,
+            unpacker=Unpacker(emitter, lease, runner, groups, rootless=who.rootless),
+            workspace=stack.enter_context(store.workspace(job.run)),
+            memory_bytes=_memory_bytes(),
+        )
+        identity.clone_owned_by(who, wire.DEFINITIONS, DEFINITIONS_CLONE)
+        return _deploy_all(shop)
+
+
+def _deploy_all(shop: Workshop) -> wire.Finished:
+    """First every check, then every deployment, in order."""
+    failure: StepFailed | None = None
+    passed = []
+    for index, deployment in enumerate(shop.job.deployments):
+        with _keeping(shop, failure) as kept, deploying(shop, deployment, f"c{index}") as doing:
+            doing.check()
+            passed.append((index, deployment))
+        failure = failure or kept.failure
+    if failure is None or shop.job.keep_going:
+        for index, deployment in passed:
+            with _keeping(shop, failure) as kept, deploying(shop, deployment, f"d{index}") as doing:
+                doing.deploy()
+            failure = failure or kept.failure
+            if failure is not None and not shop.job.keep_going:
+                break
+    if failure is None:
+        return wire.Finished(outcome="ok")
+    return wire.Finished(outcome="failed", error=failure.detail, hint=failure.hint)
+
+
+class _Kept:
+    failure: StepFailed | None = None
+
+
+@contextmanager
+def _keeping(shop: Workshop, earlier: StepFailed | None) -> Iterator[_Kept]:
+    """Keep a failed step's words; the other deployments go on or not, as the job says."""
+    kept = _Kept()
+    try:
+        yield kept
+    except StepFailed as err:
+        kept.failure = err
+
+
+def _prepare(install_extensions: Callable[[str], None]) -> None:
+    syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+    os.makedirs(layers.PLACE, 0o755, exist_ok=True)
+    # The engine's own tmpfs is noexec; built-in extensions lie here.
+    flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+    syscalls.mount("tmpfs", layers.PLACE, "tmpfs", flags, "size=64m,mode=755")
+    for path in (room.ROOT, DEFINITIONS_CLONE, EXTENSIONS_PLACE):
+        os.makedirs(path, 0o755, exist_ok=True)
+    install_extensions(EXTENSIONS_PLACE)
+
+
+def _hello(job: wire.Job, who: identity.Identity, groups: cgroups.Groups) -> wire.Hello:
+    weaker = []
+    if who.rootless:
+        weaker.append("extensions run as the user who started the run, in a user namespace")
+    if who.count < identity.COUNT:
+        weaker.append(f"only {who.count} user id is mapped: owners can't be kept")
+    if groups.flavour == "rlimits":
+        weaker.append("memory and process limits hold for single processes only")
+    return wire.Hello(
+        run=job.run,
+        version=wire.VERSION,
+        python=platform.python_version(),
+        kernel=os.uname().release,
+        isolation="rootless" if who.rootless else "strict",
+        limits=groups.flavour,
+        nonce=_nonce(),
+        weaker=tuple(weaker),
+        facts=_facts(),
+    )
+
+
+def _facts() -> dict[str, str]:
+    """What doctor wants to know of this place."""
+    space = os.statvfs(wire.STORE)
+    return {
+        "store-free-bytes": str(space.f_bavail * space.f_frsize),
+        "store-size-bytes": str(space.f_blocks * space.f_frsize),
+        "memory-bytes": str(_memory_bytes() * 2),
+        "seccomp": _status_line("Seccomp"),
+        "capabilities": _status_line("CapBnd"),
+        **{name: shutil.which(name) or "" for name in ("tar", "igzip", "pigz", "zstd", "xz")},
+    }
+
+
+def _status_line(name: str) -> str:
+    with open("/proc/self/status", encoding="ascii", errors="replace") as stream:
+        for line in stream:
+            if line.startswith(f"{name}:"):
+                return line.split(":", 1)[1].strip()
+    return ""
+
+
+def _memory_bytes() -> int:
+    """Half of the machine's memory: the default limit of a step."""
+    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return max(pages * size // 2, SMALLEST_MEMORY_BYTES)
+
+
+def _nonce() -> str:
+    try:
+        with open(wire.NONCE, encoding="ascii") as stream:
+            return stream.read(100)
+    except OSError:
+        return ""

@@ -1,0 +1,85 @@
+"""Overlay mounts: layers in, one tree out, every option quoted and the result checked.
+
+Options hold at most a page, so layers are named relative to a short working directory.
+https://docs.kernel.org/filesystems/overlayfs.html
+"""
+
+import os
+import traceback
+from collections.abc import Callable, Sequence
+
+from containerdeploy import syscalls
+from containerdeploy.agent.identity import Identity
+
+FIXED = "redirect_dir=off,metacopy=off,index=off,xino=off"
+FIXED_ROOTLESS = "userxattr"
+
+
+def quote(path: str) -> str:
+    """Protect what would end a layer's name; the kernel takes a backslash for it."""
+    for character in "\\:,":
+        path = path.replace(character, "\\" + character)
+    return path
+
+
+def mount(
+    identity: Identity,
+    target: str,
+    directory: str,
+    lowers: Sequence[str],
+    upper: str | None,
+    *,
+    plain: bool = False,
+) -> None:
+    """Mount an overlay at `target`; names of layers are relative to `directory`, topmost first.
+
+    `upper` is a directory that holds `up` and `wk`, or None for a read-only tree of at least two
+    layers; `plain` layers are seen with the ids that they have on disk. The mount keeps its
+    mounter's credentials, so a child mounts it as the extension's root (else the kernel can't make
+    `wk/work` and quietly mounts read-only). Raises OSError.
+    """
+    options = ["lowerdir=" + ":".join(map(quote, lowers))]
+    if upper is not None:
+        options += [f"upperdir={quote(upper)}/up", f"workdir={quote(upper)}/wk"]
+    options.append(FIXED_ROOTLESS if identity.rootless else FIXED)
+    text = ",".join(options)
+    if len(text) >= os.sysconf("SC_PAGE_SIZE"):
+        raise OSError(f"{len(lowers)} layers: their names don't fit an overlay's mount options")
+    mounter = None if plain or identity.rootless else identity
+    _in_child(lambda: _mount_as(mounter, target, directory, text))
+    if upper is not None and os.statvfs(target).f_flag & os.ST_RDONLY:
+        syscalls.umount(target, syscalls.MNT_DETACH)
+        raise OSError(f"the kernel mounted the overlay at {target} read-only")
+
+
+def _mount_as(mounter: Identity | None, target: str, directory: str, options: str) -> None:
+    """Mount with the ids of `mounter`'s root, or with our own."""
+    if mounter is not None:
+        syscalls.set_securebits(syscalls.SECBIT_NO_SETUID_FIXUP)
+        syscalls.setfsgid(mounter.base)
+        syscalls.setfsuid(mounter.base)
+    os.chdir(directory)
+    syscalls.mount("overlay", target, "overlay", syscalls.MS_NODEV, options)
+
+
+def _in_child(action: Callable[[], None]) -> None:
+    """Run `action` in a forked child, whose credentials may change; raise OSError if it fails."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            action()
+        except OSError as err:
+            os.write(write, str(err).encode(errors="replace")[:4000])
+        except BaseException:
+            os.write(write, traceback.format_exc().encode(errors="replace")[:4000])
+        finally:
+            os._exit(0)
+    os.close(write)
+    try:
+        error = os.read(read, 4096)
+    finally:
+        os.close(read)
+        os.waitpid(child, 0)
+    if error:
+        raise OSError(error.decode(errors="replace"))

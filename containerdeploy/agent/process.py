@@ -1,0 +1,239 @@
+"""Runs one confined program to its end: its pipes, its limits, and how it ended."""
+
+import os
+import selectors
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from containerdeploy import wire
+from containerdeploy.agent import confine
+from containerdeploy.agent.cgroups import Group
+from containerdeploy.agent.events import Emitter, LogSplitter, LogStream
+from containerdeploy.agent.lease import Lease
+
+LOG_DESCRIPTOR = 3  # dash can only redirect to a descriptor of one digit
+READ_BYTES = 256 * 1024
+TICK_S = 0.5
+STREAMS: Mapping[int, LogStream] = {1: "stdout", 2: "stderr", LOG_DESCRIPTOR: "log"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a program ended; `detail` is one line of evidence."""
+
+    outcome: wire.Outcome
+    detail: str
+    exit_code: int | None
+    wall_s: float
+    cpu_s: float
+    peak_memory_bytes: int
+    stderr_tail: str = ""
+
+
+class Sink(Protocol):
+    """Takes what comes out of a descriptor."""
+
+    def feed(self, data: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Watch:
+    """The clockwork of one run: what has come, what is overdue."""
+
+    def __init__(self, limits: wire.Limits) -> None:
+        self._limits = limits
+        self.started = self.heard = time.monotonic()
+        self.output_bytes = 0
+
+    def overrun(self) -> tuple[wire.Outcome, str] | None:
+        """Which limit is passed, and by what."""
+        limits, now = self._limits, time.monotonic()
+        if limits.timeout_s is not None and now - self.started > limits.timeout_s:
+            return "timed out", f"still running after {limits.timeout_s:g} s"
+        if limits.idle_timeout_s is not None and now - self.heard > limits.idle_timeout_s:
+            return "idle", f"said nothing for {limits.idle_timeout_s:g} s"
+        if self.output_bytes > limits.max_output_bytes:
+            return "too much output", f"more than {limits.max_output_bytes} bytes"
+        return None
+
+
+class Runner:
+    """Runs programs one after the other, with one lease and one event stream."""
+
+    def __init__(self, emitter: Emitter, lease: Lease) -> None:
+        self._emitter = emitter
+        self._lease = lease
+
+    def run(
+        self,
+        step: str,
+        limits: wire.Limits,
+        confinement: confine.Confinement,
+        group: Group,
+        *,
+        argv: tuple[str, ...],
+        environment: Mapping[str, str],
+        stdin: int | None = None,
+        meanwhile: Callable[[], None] | None = None,
+        sinks: Mapping[int, Sink] | None = None,
+    ) -> Ending:
+        """Run to the end, pass on what it says; all of it is dead when this returns.
+
+        `stdin` is handed over: it is closed here once the program has it. `meanwhile` is called in
+        a thread right after the start and may take its time feeding the program. `sinks` takes what
+        comes out of further, non-blocking descriptors of ours. Raises LeaseLost when the controller
+        went away.
+        """
+        self._lease.check()
+        watch = _Watch(limits)
+        with ExitStack() as stack:
+            readers, running = _start(stack, confinement, argv, environment, stdin)
+            stack.callback(_end, running)
+            self._lease.guard(running.kill)
+            stack.callback(self._lease.guard, None)
+            if meanwhile is not None:
+                stack.enter_context(_alongside(meanwhile))
+            splitters = {fd: LogSplitter(self._emitter, step, name) for fd, name in readers.items()}
+            over = _listen(running, {**splitters, **(sinks or {})}, watch)
+            _, status, usage = os.wait4(running.outer, 0)
+            trouble = os.read(running.errors, 4096).decode(errors="replace")
+        self._lease.check()
+        outcome, detail, code = over or _verdict(status, trouble, group, limits)
+        return Ending(
+            outcome=outcome,
+            detail=detail,
+            exit_code=code,
+            wall_s=time.monotonic() - watch.started,
+            cpu_s=usage.ru_utime + usage.ru_stime,
+            peak_memory_bytes=group.peak_memory_bytes() or usage.ru_maxrss * 1024,
+            stderr_tail=next(s.tail for s in splitters.values() if s.stream == "stderr"),
+        )
+
+
+def _listen(
+    running: confine.Running, sinks: Mapping[int, Sink], watch: _Watch
+) -> tuple[wire.Outcome, str, None] | None:
+    """Pass on output until all of the program is dead; return which limit it broke, if any."""
+    over: tuple[wire.Outcome, str, None] | None = None
+    with _selector(running, sinks) as (selector, alive):
+        while True:
+            ready = [key.fd for key, _ in selector.select(TICK_S)]
+            for descriptor in ready:
+                if descriptor != alive and not _pass_on(sinks[descriptor], descriptor, watch):
+                    selector.unregister(descriptor)
+            if alive in ready:
+                break
+            if over is None and (overrun := watch.overrun()):
+                over = (*overrun, None)
+                running.kill()
+    for descriptor, sink in sinks.items():
+        while _pass_on(sink, descriptor, watch):
+            pass
+        sink.close()
+    return over
+
+
+def _pass_on(sink: Sink, descriptor: int, watch: _Watch) -> bool:
+    """Read once; False at the end of the stream, or when there is nothing to be had."""
+    try:
+        data = os.read(descriptor, READ_BYTES)
+    except BlockingIOError:
+        return False
+    if data:
+        watch.heard = time.monotonic()
+        if isinstance(sink, LogSplitter):
+            watch.output_bytes += len(data)
+        sink.feed(data)
+    return bool(data)
+
+
+def _start(
+    stack: ExitStack,
+    confinement: confine.Confinement,
+    argv: tuple[str, ...],
+    environment: Mapping[str, str],
+    stdin: int | None,
+) -> tuple[dict[int, LogStream], confine.Running]:
+    """Start the program with a pipe for each of its streams; return our ends of them."""
+    readers: dict[int, LogStream] = {}
+    with ExitStack() as ours:
+        if stdin is None:
+            stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        ours.callback(os.close, stdin)
+        descriptors = {0: stdin}
+        for number, name in STREAMS.items():
+            read, write = os.pipe()
+            stack.callback(os.close, read)
+            ours.callback(os.close, write)
+            os.set_blocking(read, False)
+            readers[read], descriptors[number] = name, write
+        environment = {**environment, "MORPH_LOG_FD": str(LOG_DESCRIPTOR)}
+        program = confine.Program(argv=argv, environment=environment, descriptors=descriptors)
+        running = confine.start(confinement, program)
+    stack.callback(os.close, running.errors)
+    return readers, running
+
+
+@contextmanager
+def _selector(
+    running: confine.Running, sinks: Mapping[int, Sink]
+) -> Iterator[tuple[selectors.BaseSelector, int]]:
+    """Yield a selector over the streams and a descriptor that is ready once the program is dead."""
+    alive = os.pidfd_open(running.outer)
+    try:
+        with selectors.DefaultSelector() as selector:
+            for descriptor in (alive, *sinks):
+                selector.register(descriptor, selectors.EVENT_READ)
+            yield selector, alive
+    finally:
+        os.close(alive)
+
+
+@contextmanager
+def _alongside(action: Callable[[], None]) -> Iterator[None]:
+    """Run `action` in a thread while the block runs; what it raises is raised at the end."""
+    failures: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            action()
+        except BaseException as err:
+            failures.append(err)
+
+    thread = threading.Thread(target=guarded, daemon=True)
+    thread.start()
+    yield
+    thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _end(running: confine.Running) -> None:
+    """Kill and reap, if that has not happened yet: nothing outlives the step."""
+    running.kill()
+    with suppress(ChildProcessError):
+        os.waitpid(running.outer, 0)
+
+
+def _verdict(
+    status: int, trouble: str, group: Group, limits: wire.Limits
+) -> tuple[wire.Outcome, str, int | None]:
+    """What a program's end means; told in the order in which one cause hides another."""
+    code = os.waitstatus_to_exitcode(status)
+    if trouble:
+        return "cannot start", " ".join(trouble.split()), None
+    if code == 0:
+        return "ok", "", 0
+    if group.memory_kills():
+        return "out of memory", f"used more than {limits.memory_bytes} bytes", code
+    if code < 0 or code > 128:
+        number = -code if code < 0 else code - 128
+        with suppress(ValueError):
+            return "killed", f"ended by {signal.Signals(number).name}", code
+    return "failed", f"exit code {code}", code

@@ -1,0 +1,227 @@
+"""An archive into a base: GNU tar in a room of its own, the digest taken on the way.
+
+tar runs with real ids, for owners and device nodes must land as they are, but without SYS_ADMIN,
+/proc or network, in a root that holds the tools read-only and the empty target: no member can land
+elsewhere, and `trusted.*` attributes, which would mean something to overlayfs, can't be set.
+"""
+
+import hashlib
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from containerdeploy import wire
+from containerdeploy.agent import confine, trees
+from containerdeploy.agent import room as rooms
+from containerdeploy.agent.cgroups import Groups
+from containerdeploy.agent.events import Emitter
+from containerdeploy.agent.failures import StepFailed
+from containerdeploy.agent.lease import Lease
+from containerdeploy.agent.process import Ending, Runner
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CHUNK_BYTES = 1 << 20
+PROGRESS_S = 0.2
+TARGET = "/target"
+DECOMPRESSORS: dict[str, tuple[str, ...]] = {
+    "gz": ("igzip", "pigz", "gzip"),
+    "xz": ("xz",),
+    "bz2": ("lbzip2", "pbzip2", "bzip2"),
+    "zst": ("zstd",),
+}
+# Ordinary users can't make devices, nor give files to ids that they don't have.
+ROOTLESS_LOSSES = (
+    ": Cannot mknod: Operation not permitted",
+    ": Cannot change ownership to uid",
+    ": Cannot setxattr",
+    "Exiting with failure status due to previous errors",
+)
+TAR_EPILOGUES = ("due to previous errors", "Error is not recoverable")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What a look at an unpacked tree found; `newest_mtime` is in seconds since the epoch."""
+
+    members: int
+    newest_mtime: int
+
+
+class Unpacker:
+    """Unpacks one archive; `rootless` says that devices and foreign owners can't be made."""
+
+    def __init__(
+        self, emitter: Emitter, lease: Lease, runner: Runner, groups: Groups, *, rootless: bool
+    ) -> None:
+        self._emitter = emitter
+        self._lease = lease
+        self._runner = runner
+        self._groups = groups
+        self._rootless = rootless
+
+    def unpack(self, step: str, source: wire.Source, target: str, limits: wire.Limits) -> Survey:
+        """Fill the empty directory `target`; raise StepFailed, whose text is for the user."""
+        ending, digest = self._run_tar(step, source, target, limits)
+        if digest != source.sha256:
+            raise StepFailed(
+                "failed",
+                f"the source is not what it was: sha256 {digest}, expected {source.sha256}",
+                hint="it changed while it was being read, or its sha256 in the system is wrong",
+            )
+        if ending.outcome != "ok" and not self._is_acceptable(ending):
+            raise StepFailed(
+                ending.outcome if ending.outcome != "killed" else "failed",
+                f"the source can't be unpacked: {_last_line(ending)}",
+                hint=_hint(ending),
+            )
+        return survey(target)
+
+    def _run_tar(
+        self, step: str, source: wire.Source, target: str, limits: wire.Limits
+    ) -> tuple[Ending, str]:
+        read, write = os.pipe()
+        feeder = _Feeder(source, write, self._lease, self._progress(step, source.size_bytes))
+        room = rooms.Room(
+            binds=(rooms.Bind(source=target, target=TARGET, read_only=False),), proc=False
+        )
+        try:
+            with self._groups.group(
+                "unpack", memory_bytes=limits.memory_bytes or 1 << 62, pids=limits.pids
+            ) as group:
+                confinement = confine.Confinement(
+                    room=room,
+                    identity=None,
+                    capabilities=confine.UNPACK_CAPABILITIES,
+                    cgroups=group.directories,
+                )
+                ending = self._runner.run(
+                    step,
+                    limits,
+                    confinement,
+                    group,
+                    argv=_tar(source.compression, rootless=self._rootless),
+                    environment={"PATH": PATH, "LC_ALL": "C"},
+                    stdin=read,
+                    meanwhile=feeder.run,
+                )
+        finally:
+            feeder.close()
+        return ending, feeder.digest()
+
+    def _progress(self, step: str, total: int) -> Callable[[int], None]:
+        last = time.monotonic()
+
+        def report(done: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= PROGRESS_S or done == total:
+                last = now
+                self._emitter.send(wire.Progress(step=step, done=done, total=total, unit="bytes"))
+
+        return report
+
+    def _is_acceptable(self, ending: Ending) -> bool:
+        """An ordinary user's losses are told, one by one, in the step's log, and put up with."""
+        lines = [line for line in ending.stderr_tail.splitlines() if line.strip()]
+        return (
+            self._rootless
+            and ending.exit_code == 2
+            and all(any(loss in line for loss in ROOTLESS_LOSSES) for line in lines)
+        )
+
+
+class _Feeder:
+    """Pumps the archive into tar's stdin and takes its digest on the way."""
+
+    def __init__(
+        self, source: wire.Source, write: int, lease: Lease, progress: Callable[[int], None]
+    ) -> None:
+        self._source = source
+        self._write = write
+        self._lease = lease
+        self._progress = progress
+        self._hash = hashlib.sha256()
+
+    def run(self) -> None:
+        done, wanted = 0, True
+        with open(self._source.path, "rb", buffering=0) as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                self._lease.check()
+                self._hash.update(chunk)
+                wanted = wanted and self._hand_on(chunk)
+                done += len(chunk)
+                self._progress(done)
+        self.close()
+
+    def _hand_on(self, chunk: bytes) -> bool:
+        """Write to tar; False once it wants no more (it stops reading at the archive's end)."""
+        rest = memoryview(chunk)
+        try:
+            while rest:
+                rest = rest[os.write(self._write, rest) :]
+        except BrokenPipeError:
+            return False
+        return True
+
+    def close(self) -> None:
+        if self._write >= 0:
+            os.close(self._write)
+            self._write = -1
+
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+
+def survey(target: str) -> Survey:
+    """Count what was unpacked, and refuse what an overlay would take for something else."""
+    members = newest = 0
+    root = trees.open_directory(target)
+    try:
+        for _, path, _, found in trees.walk(root):
+            members += 1
+            newest = max(newest, int(found.st_mtime))
+            if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
+                raise StepFailed(
+                    "failed",
+                    f"the source holds a character device 0:0 at {path!r}",
+                    hint="overlayfs takes such a device for a deleted file; leave it out",
+                )
+    finally:
+        os.close(root)
+    return Survey(members=members, newest_mtime=newest)
+
+
+def _tar(compression: wire.Compression, *, rootless: bool) -> tuple[str, ...]:
+    argv = [_tool("tar"), "--extract", "--file=-", f"--directory={TARGET}", "--numeric-owner"]
+    argv += ["--same-owner", "--preserve-permissions", "--acls", "--xattrs", "--xattrs-include=*"]
+    if rootless:
+        argv.append("--xattrs-exclude=user.overlay.*")
+    if compression != "none":
+        argv.append(f"--use-compress-program={_tool(*DECOMPRESSORS[compression])} -d")
+    return tuple(argv)
+
+
+def _tool(*names: str) -> str:
+    for name in names:
+        if found := shutil.which(name, path=PATH):
+            return found
+    raise StepFailed(
+        "cannot start",
+        f"the helper has no {names[-1]}",
+        hint=f"use a helper image that has {' or '.join(names)}",
+    )
+
+
+def _last_line(ending: Ending) -> str:
+    lines = [line for line in ending.stderr_tail.splitlines() if line.strip()]
+    telling = [line for line in lines if not any(noise in line for noise in TAR_EPILOGUES)]
+    return (telling or lines or [ending.detail])[-1]
+
+
+def _hint(ending: Ending) -> str:
+    if "No space left on device" in ending.stderr_tail:
+        return "make room on the disk that holds the store"
+    return "check the archive, for example with tar --list"

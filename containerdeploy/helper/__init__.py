@@ -1,0 +1,1 @@
+"""One system's helper: what it is made from (spec, payload), its life (session), what it leaves."""

@@ -1,0 +1,168 @@
+"""A helper's life: create, attach, start, listen, deliver, remove; nothing is left half-way."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+
+from containerdeploy import wire
+from containerdeploy.conduct import Conduct
+from containerdeploy.engine import Attached, ContainerId, ContainerSpec, Engine
+from containerdeploy.errors import DeployError, EngineError, Interrupted, ProtocolError
+from containerdeploy.helper import payload
+from containerdeploy.helper.stream import EventStream
+
+SILENCE_S = 3600.0
+WAIT_S = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What to run, and who wants to hear of it.
+
+    `hear` gets every event that passed inspection; `take` an artifact and the live container, as
+    soon as it is announced; `stage` fills a container that is not started yet (off this host).
+    """
+
+    container: ContainerSpec
+    job: wire.Job
+    nonce: str
+    hear: Callable[[wire.Event], None]
+    take: Callable[[ContainerId, wire.Artifact], None]
+    stage: Callable[[ContainerId], None] | None = None
+
+
+class OtherHost(DeployError):
+    """The engine's host is not this one: binds don't show what we have."""
+
+
+class Session:
+    """Runs one order; `stop` and `kill` may come from another thread at any time.
+
+    `is_clean` says that the agent finished, and so left nothing in the store.
+    """
+
+    def __init__(self, engine: Engine, order: Order) -> None:
+        self._engine = engine
+        self._order = order
+        self._lock = threading.Lock()
+        self._attached: Attached | None = None
+        self._container: ContainerId | None = None
+        self._stopping = False
+        self.is_clean = False
+
+    def run(self) -> wire.Finished:
+        """Return how the agent says it ended; raise DeployError if it can't be believed.
+
+        Raises OtherHost when the engine turns out to be on another machine, Interrupted after
+        `stop`.
+        """
+        with ExitStack() as stack:
+            container = self._create(stack)
+            attached = self._engine.attach(container)
+            stack.callback(attached.close)
+            with self._lock:
+                self._attached = attached
+            self._refuse_if_stopping()
+            self._engine.start(container)
+            return self._converse(container, attached)
+
+    def stop(self) -> None:
+        """End the lease: the agent kills what runs, cleans up and goes."""
+        with self._lock:
+            self._stopping = True
+            attached = self._attached
+        if attached is not None:
+            attached.close()
+
+    def kill(self) -> None:
+        """Do away with the container at once."""
+        self.stop()
+        if self._container is not None:
+            with suppress(EngineError):
+                self._engine.kill(self._container)
+
+    def _create(self, stack: ExitStack) -> ContainerId:
+        self._refuse_if_stopping()
+        try:
+            container = self._engine.create(self._order.container)
+        except EngineError as err:
+            if "bind source" in err.brief and self._order.stage is None:
+                raise OtherHost("the engine is on another host", details=err.details) from err
+            raise
+        self._container = container
+        stack.callback(self._remove, container)
+        if self._order.stage is not None:
+            self._order.stage(container)
+        return container
+
+    def _remove(self, container: ContainerId) -> None:
+        """Let an agent that has not finished clean up first, then remove what is left."""
+        if not self.is_clean:
+            with suppress(TimeoutError, EngineError):
+                self._engine.wait(container, WAIT_S)
+        self._engine.remove(container)
+
+    def _converse(self, container: ContainerId, attached: Attached) -> wire.Finished:
+        stream = EventStream(attached, silence_s=SILENCE_S)
+        conduct = Conduct(self._order.job)
+        try:
+            with _heartbeat(attached):
+                attached.write(payload.opening(self._order.job))
+                for event in stream:
+                    conduct.check(event)
+                    self._handle(container, event)
+                    if isinstance(event, wire.Finished):
+                        self.is_clean = True
+                        return event
+        except (EngineError, ProtocolError, TimeoutError) as err:
+            self._refuse_if_stopping()
+            raise _explained(err, stream) from err
+        self._refuse_if_stopping()
+        raise ProtocolError(
+            "the helper went away before it was finished",
+            details=stream.stderr or None,
+            hint="the engine's log may say why; out of memory is the usual reason",
+        )
+
+    def _handle(self, container: ContainerId, event: wire.Event) -> None:
+        if isinstance(event, wire.Hello) and self._order.stage is None:
+            if event.nonce != self._order.nonce:
+                raise OtherHost("the engine is on another host")
+        self._order.hear(event)
+        if isinstance(event, wire.Artifact):
+            self._order.take(container, event)
+
+    def _refuse_if_stopping(self) -> None:
+        if self._stopping:
+            raise Interrupted("stopped")
+
+
+@contextmanager
+def _heartbeat(attached: Attached) -> Iterator[None]:
+    """Keep the lease alive while the block runs."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(wire.HEARTBEAT_S):
+            try:
+                attached.write(b"\n")
+            except (DeployError, OSError):
+                return
+
+    thread = threading.Thread(target=beat, daemon=True, name="heartbeat")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _explained(err: Exception, stream: EventStream) -> DeployError:
+    """Add what the agent's stderr said; a silent helper gets words of its own."""
+    if isinstance(err, TimeoutError):
+        return ProtocolError(f"the helper said nothing for {SILENCE_S:.0f} s")
+    assert isinstance(err, DeployError)
+    if stream.stderr and not err.details:
+        err.details = stream.stderr
+    return err

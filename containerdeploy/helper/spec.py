@@ -1,0 +1,193 @@
+"""Decides what a helper is: the container's shape and the agent's job. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path, PurePosixPath
+
+from containerdeploy import wire
+from containerdeploy.engine import ContainerSpec, Mount
+from containerdeploy.helper import payload
+from containerdeploy.plan import PlannedDeployment, PlannedStep, PlannedSystem
+
+LABEL = "containerdeploy"
+RUN_LABEL = "containerdeploy.run"
+SYSTEM_LABEL = "containerdeploy.system"
+OWNER_LABEL = "containerdeploy.owner"
+# The least that mounts an overlay and unpacks an archive with its owners and devices.
+CAPABILITIES = (
+    "SYS_ADMIN CHOWN DAC_OVERRIDE FOWNER FSETID SETFCAP MKNOD SYS_CHROOT SETUID SETGID SETPCAP KILL"
+).split() + ["NET_BIND_SERVICE"]
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PIDS = 8192
+RUN_TMPFS_BYTES = 256 << 20
+TMP_TMPFS_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where a system's things are on this host, for one run.
+
+    `sources` maps a source's path to its digest, size and compression; `slots` a deployment's name
+    to its staging directory; `nonce` is a file only we know the content of.
+    """
+
+    run: str
+    owner: str
+    name: str
+    store: str
+    definitions: Path
+    nonce: Path
+    sources: Mapping[Path, wire.Source]
+    slots: Mapping[str, Path]
+    verb: str
+    source_date_epoch: int | None = None
+    keep_going: bool = False
+
+
+def container(system: PlannedSystem, place: Placement, *, shared_host: bool) -> ContainerSpec:
+    """Return the helper's container; off this host its inputs and outputs are volumes."""
+    profile = resources.files("containerdeploy.helper").joinpath("seccomp.json")
+    mounts = [
+        Mount(kind="volume", source=place.store, target=wire.STORE),
+        Mount(kind="tmpfs", target="/run", size_bytes=RUN_TMPFS_BYTES),
+        Mount(kind="tmpfs", target="/tmp", size_bytes=TMP_TMPFS_BYTES, mode=0o1777),
+        *(_binds(place) if shared_host else _volumes()),
+    ]
+    return ContainerSpec(
+        name=place.name,
+        image=system.image,
+        argv=payload.ARGV,
+        environment={"PATH": PATH, "LC_ALL": "C.UTF-8"},
+        labels={
+            LABEL: "helper",
+            RUN_LABEL: place.run,
+            SYSTEM_LABEL: system.name,
+            OWNER_LABEL: place.owner,
+        },
+        mounts=mounts,
+        capabilities=CAPABILITIES,
+        seccomp=profile.read_text(encoding="utf-8"),
+        seccomp_path=str(profile),
+        network=any(step.network for step in steps(system.deployments)),
+        pids=PIDS,
+    )
+
+
+def _binds(place: Placement) -> Iterator[Mount]:
+    yield Mount(kind="bind", source=str(place.nonce), target=wire.NONCE, read_only=True)
+    yield Mount(kind="bind", source=str(place.definitions), target=wire.DEFINITIONS, read_only=True)
+    for path, source in place.sources.items():
+        yield Mount(kind="bind", source=str(path), target=source.path, read_only=True)
+    for deployment, directory in place.slots.items():
+        yield Mount(kind="bind", source=str(directory), target=f"{wire.OUTPUT}/{deployment}")
+
+
+def _volumes() -> Iterator[Mount]:
+    for target in (wire.DEFINITIONS, wire.SOURCES, wire.OUTPUT):
+        yield Mount(kind="anonymous", target=target)
+
+
+def job(system: PlannedSystem, place: Placement, *, shared_host: bool) -> wire.Job:
+    return wire.Job(
+        kind="deploy",
+        run=place.name,
+        system=system.name,
+        deployments=tuple(_deployment(item, place) for item in system.deployments),
+        source_date_epoch=place.source_date_epoch,
+        hold=not shared_host,
+        keep_going=place.keep_going,
+    )
+
+
+def steps(deployments: Sequence[PlannedDeployment]) -> Iterator[PlannedStep]:
+    """Every extension that will be run, subsystems' too."""
+    for deployment in deployments:
+        yield from steps(deployment.subsystems)
+        yield from filter(None, (deployment.check, *deployment.configure, deployment.write))
+
+
+def step_ids(deployments: Sequence[wire.Deployment]) -> Iterator[str]:
+    """Every step that the agent may tell of."""
+    for deployment in deployments:
+        yield from (wire.base_step(deployment.name), wire.metadata_step(deployment.name))
+        yield from (s.id for s in (deployment.check, *deployment.configure, deployment.write) if s)
+        yield from step_ids(deployment.subsystems)
+
+
+def _deployment(
+    planned: PlannedDeployment, place: Placement, *, inside: bool = False
+) -> wire.Deployment:
+    output = None
+    location = planned.location
+    if inside:
+        location = f"{wire.PARENT_TREE}/{planned.location.lstrip('/')}"
+    elif planned.target is not None:
+        kind = planned.write.extension.sidecar.output
+        output = wire.Output(slot=planned.name, name=planned.target.name, kind=kind)
+        location = f"{wire.OUTPUT}/{planned.target.name}"
+    tree = wire.TREE
+
+    def step(item: PlannedStep, number: int, *arguments: str) -> wire.Step:
+        return _step(item, f"{planned.name}:{number}", arguments, planned, place.verb)
+
+    return wire.Deployment(
+        name=planned.name,
+        source=place.sources[planned.source.path],
+        metadata=planned.metadata,
+        check=step(planned.check, 0, location) if planned.check else None,
+        configure=tuple(
+            step(item, number, tree) for number, item in enumerate(planned.configure, 1)
+        ),
+        write=step(planned.write, len(planned.configure) + 1, tree, location),
+        output=output,
+        subsystems=tuple(_deployment(sub, place, inside=True) for sub in planned.subsystems),
+    )
+
+
+def _step(
+    item: PlannedStep,
+    step_id: str,
+    arguments: tuple[str, ...],
+    planned: PlannedDeployment,
+    verb: str,
+) -> wire.Step:
+    extension = item.extension
+    path = _helper_path(extension.relative, extension.path)
+    default = wire.Limits()
+    return wire.Step(
+        id=step_id,
+        kind=extension.kind,
+        name=extension.name,
+        argv=(*extension.interpreter, path, *arguments),
+        environment=_environment(planned, path, verb),
+        network=item.network,
+        tree=extension.sidecar.tree,
+        limits=wire.Limits(
+            timeout_s=item.timeout_s if item.timeout_s is not None else default.timeout_s,
+            idle_timeout_s=item.idle_timeout_s,
+            memory_bytes=item.memory_bytes,
+            pids=item.pids or default.pids,
+            max_output_bytes=item.max_output_bytes or default.max_output_bytes,
+        ),
+    )
+
+
+def _helper_path(relative: str | None, path: Path) -> str:
+    if relative is None:
+        return f"{wire.EXTENSIONS}/{path.name}"
+    return f"{wire.DEFINITIONS}/{relative}"
+
+
+def _environment(planned: PlannedDeployment, path: str, verb: str) -> dict[str, str]:
+    """What an extension gets: its parameters, and the little that every program needs."""
+    return {
+        **{parameter.name: parameter.value for parameter in planned.parameters},
+        "UPGRADE": "yes" if verb == "upgrade" else "no",
+        "PATH": PATH,
+        "HOME": "/root",
+        "LC_ALL": "C.UTF-8",
+        "TMPDIR": wire.TMPDIR,
+        "PYTHONPATH": str(PurePosixPath(path).parent),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }

@@ -1,0 +1,87 @@
+"""Staging directories beside the targets: artifacts appear in their place whole, by a rename.
+
+They are the only things of a run that lie outside its record and the store. A janitor, a small
+process of its own, removes them should the controller be killed.
+"""
+
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+
+from containerdeploy.errors import DeployError
+
+JANITOR = Path(__file__).with_name("janitor.py")
+PREFIX = ".containerdeploy-"
+
+
+class Staging:
+    """Makes and removes staging directories; safe from several threads."""
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._lock = threading.Lock()
+        self._janitor: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Staging":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._janitor is not None and self._janitor.stdin is not None:
+            self._janitor.stdin.close()
+            self._janitor.wait()
+
+    def make(self, target: Path, slot: int) -> Path:
+        """Make an empty directory beside `target`; raise DeployError if that can't be."""
+        directory = target.parent / f"{PREFIX}{self._run}-{slot}"
+        try:
+            self._tell("+", directory)
+            directory.mkdir(mode=0o700)
+        except OSError as err:
+            raise DeployError(
+                f"cannot write beside {target}",
+                details=str(err),
+                hint="its directory must exist and be writable",
+            ) from err
+        return directory
+
+    def remove(self, directory: Path) -> None:
+        """Remove a staging directory and what is left in it."""
+        remove_tree(directory)
+        self._tell("-", directory)
+
+    def _tell(self, sign: str, directory: Path) -> None:
+        with self._lock:
+            if self._janitor is None:
+                self._janitor = subprocess.Popen(
+                    [sys.executable, "-I", "-S", str(JANITOR)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            assert self._janitor.stdin is not None
+            self._janitor.stdin.write(sign.encode() + str(directory).encode() + b"\0")
+            self._janitor.stdin.flush()
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a tree that an extension may have filled; a missing one is fine."""
+
+    def open_up(function: object, path: str, _: object) -> None:
+        """A directory without write permission, made by an ordinary user's helper."""
+        parent = Path(path) if function is not None and Path(path).is_dir() else Path(path).parent
+        mode = parent.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            parent.chmod(0o700)
+
+    shutil.rmtree(directory, onerror=open_up)
+    shutil.rmtree(directory, ignore_errors=True)
