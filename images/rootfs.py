@@ -19,10 +19,12 @@ from pathlib import Path
 EPOCH = os.environ.get("SOURCE_DATE_EPOCH", "1735689600")
 TIMEOUT_S = 900
 UNUSED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
-# What differs from one run, or one machine, to the next.
+# What differs from one run, or one machine, to the next. All of it is one chain, so that a missing
+# tree never turns into this machine's own files. /tmp stays: mmdebstrap keeps the settings there
+# that hold its apt to the tree, without which it would clean this machine's package lists.
 FORGET = (
-    'cd "$1" && rm -rf var/log/* var/cache/apt/* var/lib/apt/lists/* var/cache/ldconfig/*'
-    " var/cache/debconf/*-old var/lib/dpkg/*-old tmp/*; : >etc/resolv.conf; : >etc/hostname"
+    'cd "${1:?}" && rm -rf var/log/* var/cache/apt/* var/lib/apt/lists/* var/cache/ldconfig/*'
+    " var/cache/debconf/*-old var/lib/dpkg/*-old && : >etc/resolv.conf && : >etc/hostname"
 )
 
 
@@ -78,10 +80,11 @@ def _mmdebstrap(recipe: Recipe, made: Path) -> None:
 def _debootstrap(recipe: Recipe, made: Path) -> None:
     tree = made.with_suffix("")
     variant = "minbase" if recipe.variant == "essential" else recipe.variant
-    argv = ["debootstrap", f"--variant={variant}"]
+    # Its mounts go with a namespace of its own, and so are never in the way of removing the tree.
+    argv = ["unshare", "--mount", "debootstrap", f"--variant={variant}"]
     argv += [f"--include={','.join(recipe.packages)}"] if recipe.packages else []
     _run([*argv, codename(), str(tree), *_first_mirror()])
-    _run(["sh", "-c", f"{FORGET}; rm -rf dev/*", "sh", str(tree)])
+    _run(["sh", "-c", f"{FORGET} && rm -rf dev/*", "sh", str(tree)])
     tar = ["tar", "--create", "--format=pax", "--sort=name", "--numeric-owner", "--xattrs"]
     tar += ["--pax-option=delete=atime,delete=ctime", f"--mtime=@{EPOCH}", "--clamp-mtime"]
     _run([*tar, f"--file={made}", f"--directory={tree}", "."])
@@ -92,7 +95,10 @@ def _first_mirror() -> list[str]:
 
 
 def _sources() -> list[str]:
-    """Read this release's lines of sources.list from apt, whatever way they are configured."""
+    """Read this release's lines of sources.list from apt, whatever way they are configured.
+
+    Empty before the machine's first `apt-get update`; the tools then know the public mirror.
+    """
     fields = "$(ORIGIN)|deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
     argv = ["apt-get", "indextargets", "--format", fields, "Created-By: Packages"]
     if not shutil.which("apt-get"):

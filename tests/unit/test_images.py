@@ -45,6 +45,35 @@ def test_every_member_of_the_sample_has_its_parent_before_it(
         seen.add(name)
 
 
+def test_cleaning_a_new_root_leaves_the_settings_of_its_package_manager(tmp_path: Path) -> None:
+    for directory in ("tmp", "etc", "var/log"):
+        (tmp_path / directory).mkdir(parents=True)
+    (tmp_path / "tmp" / "apt.conf").write_text("holds apt to this tree")
+    (tmp_path / "var" / "log" / "dpkg.log").write_text("when and where")
+    assert _forget(str(tmp_path), cwd=tmp_path) == 0
+    assert (tmp_path / "tmp" / "apt.conf").exists()
+    assert not (tmp_path / "var" / "log" / "dpkg.log").exists()
+
+
+@pytest.mark.parametrize("tree", ["", "/nowhere/at/all"])
+def test_cleaning_a_root_that_is_not_there_touches_nothing_else(tmp_path: Path, tree: str) -> None:
+    for directory in ("etc", "var/log"):
+        (tmp_path / directory).mkdir(parents=True)
+    precious = [tmp_path / "etc" / "hostname", tmp_path / "var" / "log" / "dpkg.log"]
+    for file in precious:
+        file.write_text("this machine's own")
+    assert _forget(tree, cwd=tmp_path) != 0
+    assert [file.read_text() for file in precious] == ["this machine's own"] * 2
+
+
+def _forget(tree: str, *, cwd: Path) -> int:
+    program = "import rootfs; print(rootfs.FORGET)"
+    argv = [sys.executable, "-c", program]
+    script = subprocess.run(argv, cwd=IMAGES, capture_output=True, text=True, check=True).stdout
+    ran = subprocess.run(["sh", "-c", script, "sh", tree], cwd=cwd, check=False)
+    return ran.returncode
+
+
 def test_an_archive_has_an_id_that_depends_on_its_content_alone(tmp_path: Path) -> None:
     layer = tmp_path / "root.tar"
     layer.write_bytes(b"not really a tar")
