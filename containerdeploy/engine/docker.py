@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from containerdeploy.engine import docker_config, docker_errors, retry
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CALL_S = 120
-GONE_WITHIN_S = 60.0
+GONE_WITHIN_S = 60
 
 
 class DockerEngine:
@@ -54,7 +55,7 @@ class DockerEngine:
         return self._host.flavour
 
     def describe(self) -> EngineInfo:
-        version = self._version
+        version = self._client.version
         return EngineInfo(
             flavour=self._host.flavour,
             address=self._url,
@@ -79,6 +80,7 @@ class DockerEngine:
 
     def create(self, spec: ContainerSpec) -> ContainerId:
         """Make the container; the name and a token of this call's own make asking again safe."""
+        self._check_binds(spec)
         self._make_volumes(spec)
         token = uuid.uuid4().hex
         body = docker_config.body(spec, self._host, token=token)
@@ -180,13 +182,9 @@ class DockerEngine:
         self._client.close()
 
     @functools.cached_property
-    def _version(self) -> Mapping[str, Any]:
-        return self._ask_again("asking for its version", lambda api: api.version(api_version=False))
-
-    @functools.cached_property
     def _host(self) -> docker_config.Host:
         info = self._ask_again("asking what it is", lambda api: api.info())
-        return docker_config.Host.from_answers(self._version, info)
+        return docker_config.Host.from_answers(self._client.version, info)
 
     def _ask_again(self, doing: str, question: Callable[["APIClient"], T]) -> T:
         """Ask what may be asked twice."""
@@ -230,19 +228,30 @@ class DockerEngine:
         )
 
     def _await_gone(self, container: ContainerId, cause: Refused) -> None:
-        deadline = time.monotonic() + GONE_WITHIN_S
-        while time.monotonic() < deadline:
-            try:
-                self._ask_again("looking after it", lambda api: api.inspect_container(container))
-            except Refused as err:
-                if err.status == 404:
-                    return
+        try:
+            answer = self._ask_again(
+                "waiting for a removal",
+                lambda api: api.wait(container, timeout=GONE_WITHIN_S, condition="removed"),
+            )
+        except Refused as err:
+            if err.status != 404:
                 raise
-            time.sleep(0.05)
-        raise EngineError(
-            f"the engine did not finish removing a container within {GONE_WITHIN_S:.0f} s",
-            details=cause.details,
-        )
+            return
+        if error := answer.get("Error"):
+            details = str(error.get("Message"))
+            raise EngineError("the engine failed to remove a container", details=details) from cause
+
+    def _check_binds(self, spec: ContainerSpec) -> None:
+        """Refuse a missing source for Podman, which would make an empty directory of it.
+
+        Docker refuses by itself. Only an engine behind a local socket shares this host's files.
+        """
+        if self._host.flavour != "podman" or not self._url.startswith("unix:"):
+            return
+        for mount in spec.mounts:
+            if mount.kind == "bind" and not Path(mount.source).exists():
+                message = f"bind source path does not exist: {mount.source}"
+                raise docker_errors.refused(400, message, "creating the container")
 
     def _make_volumes(self, spec: ContainerSpec) -> None:
         """Make the named volumes that this object hasn't met yet, so that they carry a label."""

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import docker
@@ -15,14 +15,16 @@ import docker.errors
 import docker.tls
 import requests
 import urllib3.exceptions
-from docker.transport.unixconn import UnixHTTPAdapter, UnixHTTPConnectionPool
+from docker.transport.unixconn import UnixHTTPAdapter, UnixHTTPConnection, UnixHTTPConnectionPool
 
 from containerdeploy.engine import docker_errors
 from containerdeploy.engine.docker_address import TlsFiles
 from containerdeploy.errors import EngineError
 
 T = TypeVar("T")
+LEAST_API = "1.41"  # the first with private cgroup namespaces
 POOL_CONNECTIONS = 64
+_GREETING = "greeting it"
 _PIECE_BYTES = 1024 * 1024
 
 
@@ -34,25 +36,16 @@ class Hijacked:
     release: Callable[[], None]
 
 
-class _OnePool(UnixHTTPAdapter):
-    """One pool for all calls: the SDK has one per URL, 25 at most, and closes those in use."""
-
-    def get_connection(
-        self, url: str | bytes, proxies: Mapping[str, str] | None = None
-    ) -> UnixHTTPConnectionPool:
-        return super().get_connection("http+docker://localhost", proxies)
-
-
 class Client:
-    """One engine's API, from any thread."""
+    """One engine's API, from any thread; `version` is its answer to the first question."""
 
     def __init__(self, url: str, *, tls: TlsFiles | None, ping_s: int, call_s: int) -> None:
         self.url = url
         self._call_s = call_s
-        with self._worded("greeting it"):
-            self._api = _open(url, tls=tls, version="auto", timeout_s=ping_s)
-        self._api.timeout = call_s
-        _widen(self._api, url, call_s)
+        with _worded(_GREETING, url):
+            self.version = _greet(url, tls, ping_s)
+            api_version = _api_version(self.version, url)
+            self._api = _open(url, tls=tls, version=api_version, timeout_s=call_s)
 
     def ask(self, doing: str, question: Callable[[docker.APIClient], T]) -> T:
         """Return the answer to one `question`; raise EngineError when there is none."""
@@ -105,26 +98,79 @@ class Client:
         return _worded(doing, self.url)
 
 
+class _OnePool(UnixHTTPAdapter):
+    """One pool for all calls: the SDK has one per URL, 25 at most, and closes those in use."""
+
+    def __init__(self, url: str, timeout_s: int) -> None:
+        super().__init__(url.replace("unix://", "http+unix://", 1), timeout_s)
+        self._pool = _Pool(url, self.socket_path, timeout_s, maxsize=POOL_CONNECTIONS)
+
+    def get_connection(
+        self, url: str | bytes, proxies: Mapping[str, str] | None = None
+    ) -> UnixHTTPConnectionPool:
+        return self._pool
+
+    def close(self) -> None:
+        self._pool.close()
+        super().close()
+
+
+class _Pool(UnixHTTPConnectionPool):
+    def _new_conn(self) -> UnixHTTPConnection:  # type: ignore[override]
+        return _Connection(self.base_url, self.socket_path, self.timeout)  # type: ignore[arg-type]
+
+
+class _Connection(UnixHTTPConnection):
+    """The SDK's own leaves its socket open when nothing answers."""
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.unix_socket)
+
+
+def _greet(url: str, tls: TlsFiles | None, timeout_s: int) -> Mapping[str, Any]:
+    """Ask for the version, which is also the ping; any version of the API answers that."""
+    api = _open(url, tls=tls, version=LEAST_API, timeout_s=timeout_s)
+    try:
+        answer: Any = api.version(api_version=False)
+        return answer if isinstance(answer, dict) else {}
+    finally:
+        api.close()
+
+
+def _api_version(version: Mapping[str, Any], url: str) -> str:
+    """Read the version to speak; raise EngineError for a stranger or one that is too old."""
+    text = str(version.get("ApiVersion"))
+    numbers = [int(part) for part in text.split(".") if part.isdecimal()]
+    if len(numbers) != 2:
+        raise docker_errors.unreachable(url, ValueError("what answers speaks another protocol"))
+    if numbers < [int(part) for part in LEAST_API.split(".")]:
+        details = f"it speaks API {text}, containerdeploy needs {LEAST_API} or newer"
+        raise EngineError(
+            "the engine is too old", details=details, hint="use Docker 20.10 or newer"
+        )
+    return text
+
+
 def _open(url: str, *, tls: TlsFiles | None, version: str, timeout_s: int) -> docker.APIClient:
-    config: docker.tls.TLSConfig | bool = False
-    if tls:
-        config = docker.tls.TLSConfig(
+    config = (
+        docker.tls.TLSConfig(
             client_cert=(str(tls.cert), str(tls.key)) if tls.cert and tls.key else None,
             ca_cert=str(tls.ca) if tls.ca else None,
             verify=tls.verify,
         )
-    return docker.APIClient(url, version=version, timeout=timeout_s, tls=config)
-
-
-def _widen(api: docker.APIClient, url: str, timeout_s: int) -> None:
-    """Make room for many threads; on a local socket, spare every call the look for proxies."""
+        if tls
+        else False
+    )
+    api = docker.APIClient(url, version=version, timeout=timeout_s, tls=config)
     if url.startswith("unix:"):
-        api.trust_env = False
-        path = "http+unix://" + url.removeprefix("unix://")
-        api.mount("http+docker://", _OnePool(path, timeout_s, max_pool_size=POOL_CONNECTIONS))
-        return
+        api.trust_env = False  # there is no proxy to look for, at every call
+        api.mount("http+docker://", _OnePool(url, timeout_s))
+        return api
     for scheme in ("http://", "https://"):
         api.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=POOL_CONNECTIONS))
+    return api
 
 
 def _must_be_good(response: requests.Response, doing: str) -> None:
@@ -159,13 +205,13 @@ def _worded(doing: str, url: str) -> Iterator[None]:
 def _broken(doing: str, url: str, err: BaseException) -> EngineError:
     """Tell apart: nothing there, no answer in time, a connection that broke."""
     causes = list(_causes(err))
-    for cause in causes:
+    for cause in causes if doing != _GREETING else ():
         if isinstance(cause, (TimeoutError, urllib3.exceptions.TimeoutError, requests.Timeout)):
             return docker_errors.no_answer(doing, cause)
     for cause in causes:
         if isinstance(cause, (FileNotFoundError, PermissionError, ConnectionRefusedError)):
             return docker_errors.unreachable(url, cause)
-    if doing == "greeting it":
+    if doing == _GREETING:
         return docker_errors.unreachable(url, causes[-1])
     return docker_errors.lost(doing, causes[-1])
 

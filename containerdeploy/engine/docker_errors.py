@@ -62,6 +62,8 @@ def refused(status: int, message: str, doing: str) -> EngineError:
     """Make the error for an HTTP `status` with the engine's own `message` while `doing`."""
     if re.search(r"no such image|image not known", message, re.IGNORECASE):
         return image_missing(message)
+    if "container state improper" in message:
+        status = 409  # as Docker has it; Podman says 500
     for known in _KNOWN:
         if found := known.pattern.search(message):
             paths = [text for text in found.groupdict().values() if text]

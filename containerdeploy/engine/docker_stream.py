@@ -73,10 +73,13 @@ class AttachedSocket:
     which a shutdown wakes. The lock is for TLS, whose state reading and writing share.
     """
 
-    def __init__(self, sock: socket.socket, release: Callable[[], None]) -> None:
+    def __init__(
+        self, sock: socket.socket, release: Callable[[], None], *, stall_s: float = WRITE_STALL_S
+    ) -> None:
         sock.setblocking(False)
         self._socket = sock
         self._release = release
+        self._stall_s = stall_s
         self._frames = Frames()
         self._use = threading.Lock()
         self._reading = threading.Lock()
@@ -95,11 +98,11 @@ class AttachedSocket:
         return None
 
     def write(self, data: bytes) -> None:
-        """Write all of `data`; an EngineError when nothing is taken for 30 s."""
+        """Write all of `data`; an EngineError when nothing is taken for `stall_s`."""
         with self._writing:
             rest = memoryview(data)
             while rest:
-                rest = rest[self._send(rest, time.monotonic() + WRITE_STALL_S) :]
+                rest = rest[self._send(rest, time.monotonic() + self._stall_s) :]
 
     def close(self) -> None:
         """End both directions, wake whoever reads or writes, then let go of the socket."""
@@ -135,7 +138,7 @@ class AttachedSocket:
             give = functools.partial(self._socket.send, data[:MAX_PIECE_BYTES])
             return self._when_ready(give, select.POLLOUT, deadline)
         except TimeoutError as err:
-            text = f"the container took no input for {WRITE_STALL_S:.0f} s"
+            text = f"the container took no input for {self._stall_s:g} s"
             raise EngineError(text) from err
         except OSError as err:
             raise _broke(err) from err
