@@ -30,7 +30,8 @@ def is_gnu(program: str) -> bool:
         )
     except FileNotFoundError:
         return False
-    return asked.returncode == 0 and b"Free Software Foundation" in asked.stdout
+    ours = asked.stdout.startswith(program.encode()) and b"Free Software Foundation" in asked.stdout
+    return ours and asked.returncode == 0
 
 
 @contextmanager
