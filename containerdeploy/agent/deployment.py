@@ -149,7 +149,7 @@ class Deploying:
         self, step: RunningStep, output: wire.Output, binds: list[rooms.Bind]
     ) -> None:
         """The location is a FIFO: what comes out of it is written and digested as it comes."""
-        slot = f"{wire.OUTPUT}/{output.slot}"
+        slot = _slot(output)
         place = self._tree.private_directory("stream")
         fifo = f"{self._tree.plain_path('stream')}/{output.name}"
         stream = artifact.StreamFile(fifo, f"{slot}/{output.name}")
@@ -161,7 +161,7 @@ class Deploying:
             stream.close()
 
     def _write_slot(self, step: RunningStep, output: wire.Output, binds: list[rooms.Bind]) -> None:
-        slot = f"{wire.OUTPUT}/{output.slot}"
+        slot = _slot(output)
         os.makedirs(SLOT_CLONE, exist_ok=True)
         identities.clone_for(self._shop.identity, slot, SLOT_CLONE)
         try:
@@ -211,3 +211,10 @@ class Deploying:
             doing.finish("failed", str(err))
             raise StepFailed("failed", str(err)) from err
         doing.finish("ok", "")
+
+
+def _slot(output: wire.Output) -> str:
+    """Return the slot's directory; where it is not a bind mount it is made here."""
+    slot = f"{wire.OUTPUT}/{output.slot}"
+    os.makedirs(slot, exist_ok=True)
+    return slot

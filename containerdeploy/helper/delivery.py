@@ -53,7 +53,7 @@ def _check_file(path: Path, artifact: wire.Artifact) -> None:
         raise ProtocolError(
             f"the artifact {artifact.name!r} can't be read", details=str(err)
         ) from err
-    with os.fdopen(descriptor, "rb", buffering=0) as stream:
+    with os.fdopen(descriptor, "rb", buffering=0):
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise ProtocolError(f"the artifact {artifact.name!r} is not a regular file")

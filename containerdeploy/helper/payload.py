@@ -73,7 +73,7 @@ def _add_module(archive: zipfile.ZipFile, name: str, item: Traversable) -> None:
 
 
 def _add_extensions(archive: zipfile.ZipFile, folder: Traversable) -> None:
-    """Add the built-in extensions; one with a `#!` line gets its run bit, whatever the disk says."""
+    """Add the built-in extensions; one with a `#!` line gets its run bit, come what may."""
     modes = {}
     for item in folder.iterdir():
         if item.is_file() and not item.name.endswith((".yaml", ".pyc")):

@@ -126,9 +126,9 @@ class Session:
         )
 
     def _handle(self, container: ContainerId, event: wire.Event) -> None:
-        if isinstance(event, wire.Hello) and self._order.stage is None:
-            if event.nonce != self._order.nonce:
-                raise OtherHost("the engine is on another host")
+        shared = self._order.stage is None
+        if isinstance(event, wire.Hello) and shared and event.nonce != self._order.nonce:
+            raise OtherHost("the engine is on another host")
         self._order.hear(event)
         if isinstance(event, wire.Artifact):
             self._order.take(container, event)

@@ -1,7 +1,7 @@
 """Decides what a helper is: the container's shape and the agent's job. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
@@ -16,8 +16,9 @@ SYSTEM_LABEL = "containerdeploy.system"
 OWNER_LABEL = "containerdeploy.owner"
 # The least that mounts an overlay and unpacks an archive with its owners and devices.
 CAPABILITIES = (
-    "SYS_ADMIN CHOWN DAC_OVERRIDE FOWNER FSETID SETFCAP MKNOD SYS_CHROOT SETUID SETGID SETPCAP KILL"
-).split() + ["NET_BIND_SERVICE"]
+    "CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID "
+    "SYS_ADMIN SYS_CHROOT"
+).split()
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PIDS = 8192
 RUN_TMPFS_BYTES = 256 << 20
@@ -25,11 +26,19 @@ TMP_TMPFS_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placement:
-    """Where a system's things are on this host, for one run.
+class Slot:
+    """A staging directory, and what it is called below the helper's output directory."""
 
-    `sources` maps a source's path to its digest, size and compression; `slots` a deployment's name
-    to its staging directory; `nonce` is a file only we know the content of.
+    name: str
+    directory: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where a system's things are on this host, for one run; `name` is the helper's.
+
+    `sources` maps a source's path to where the helper finds it, with digest, size and compression;
+    `slots` a deployment's name to its slot; `nonce` is a file only we know the content of.
     """
 
     run: str
@@ -39,7 +48,7 @@ class Placement:
     definitions: Path
     nonce: Path
     sources: Mapping[Path, wire.Source]
-    slots: Mapping[str, Path]
+    slots: Mapping[str, Slot]
     verb: str
     source_date_epoch: int | None = None
     keep_going: bool = False
@@ -47,29 +56,32 @@ class Placement:
 
 def container(system: PlannedSystem, place: Placement, *, shared_host: bool) -> ContainerSpec:
     """Return the helper's container; off this host its inputs and outputs are volumes."""
+    plain = bare(place.name, system.image, place.store, place.owner)
+    return replace(
+        plain,
+        labels={**plain.labels, RUN_LABEL: place.run, SYSTEM_LABEL: system.name},
+        mounts=[*plain.mounts, *(_binds(place) if shared_host else _volumes())],
+        network=any(step.network for step in steps(system.deployments)),
+    )
+
+
+def bare(name: str, image: str, store: str, owner: str) -> ContainerSpec:
+    """Return a helper that has the store and nothing else."""
     profile = resources.files("containerdeploy.helper").joinpath("seccomp.json")
-    mounts = [
-        Mount(kind="volume", source=place.store, target=wire.STORE),
-        Mount(kind="tmpfs", target="/run", size_bytes=RUN_TMPFS_BYTES),
-        Mount(kind="tmpfs", target="/tmp", size_bytes=TMP_TMPFS_BYTES, mode=0o1777),
-        *(_binds(place) if shared_host else _volumes()),
-    ]
     return ContainerSpec(
-        name=place.name,
-        image=system.image,
+        name=name,
+        image=image,
         argv=payload.ARGV,
         environment={"PATH": PATH, "LC_ALL": "C.UTF-8"},
-        labels={
-            LABEL: "helper",
-            RUN_LABEL: place.run,
-            SYSTEM_LABEL: system.name,
-            OWNER_LABEL: place.owner,
-        },
-        mounts=mounts,
+        labels={LABEL: "helper", OWNER_LABEL: owner},
+        mounts=[
+            Mount(kind="volume", source=store, target=wire.STORE),
+            Mount(kind="tmpfs", target="/run", size_bytes=RUN_TMPFS_BYTES),
+            Mount(kind="tmpfs", target="/tmp", size_bytes=TMP_TMPFS_BYTES, mode=0o1777),
+        ],
         capabilities=CAPABILITIES,
         seccomp=profile.read_text(encoding="utf-8"),
         seccomp_path=str(profile),
-        network=any(step.network for step in steps(system.deployments)),
         pids=PIDS,
     )
 
@@ -79,8 +91,9 @@ def _binds(place: Placement) -> Iterator[Mount]:
     yield Mount(kind="bind", source=str(place.definitions), target=wire.DEFINITIONS, read_only=True)
     for path, source in place.sources.items():
         yield Mount(kind="bind", source=str(path), target=source.path, read_only=True)
-    for deployment, directory in place.slots.items():
-        yield Mount(kind="bind", source=str(directory), target=f"{wire.OUTPUT}/{deployment}")
+    for slot in place.slots.values():
+        target = f"{wire.OUTPUT}/{slot.name}"
+        yield Mount(kind="bind", source=str(slot.directory), target=target)
 
 
 def _volumes() -> Iterator[Mount]:
@@ -124,7 +137,8 @@ def _deployment(
         location = f"{wire.PARENT_TREE}/{planned.location.lstrip('/')}"
     elif planned.target is not None:
         kind = planned.write.extension.sidecar.output
-        output = wire.Output(slot=planned.name, name=planned.target.name, kind=kind)
+        slot = place.slots[planned.name].name
+        output = wire.Output(slot=slot, name=planned.target.name, kind=kind)
         location = f"{wire.OUTPUT}/{planned.target.name}"
     tree = wire.TREE
 

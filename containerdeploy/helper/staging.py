@@ -4,6 +4,7 @@ They are the only things of a run that lie outside its record and the store. A j
 process of its own, removes them should the controller be killed.
 """
 
+import os
 import shutil
 import stat
 import subprocess
@@ -16,13 +17,15 @@ from containerdeploy.errors import DeployError
 
 JANITOR = Path(__file__).with_name("janitor.py")
 PREFIX = ".containerdeploy-"
+TARGETS = "targets"  # in the run's record: the directories to look in should all else be killed
 
 
 class Staging:
     """Makes and removes staging directories; safe from several threads."""
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, record: Path) -> None:
         self._run = run
+        self._record = record
         self._lock = threading.Lock()
         self._janitor: subprocess.Popen[bytes] | None = None
 
@@ -43,6 +46,8 @@ class Staging:
         """Make an empty directory beside `target`; raise DeployError if that can't be."""
         directory = target.parent / f"{PREFIX}{self._run}-{slot}"
         try:
+            with (self._record / TARGETS).open("ab") as stream:
+                stream.write(os.fsencode(target.parent) + b"\0")
             self._tell("+", directory)
             directory.mkdir(mode=0o700)
         except OSError as err:
@@ -85,3 +90,14 @@ def remove_tree(directory: Path) -> None:
 
     shutil.rmtree(directory, onerror=open_up)
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def left_by(record: Path) -> list[Path]:
+    """Return the staging directories that a dead run left beside its targets."""
+    try:
+        listed = (record / TARGETS).read_bytes().split(b"\0")
+    except OSError:
+        return []
+    pattern = f"{PREFIX}{record.name}-*"
+    parents = {Path(os.fsdecode(path)) for path in listed if path}
+    return sorted(found for parent in parents for found in parent.glob(pattern))

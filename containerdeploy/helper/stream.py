@@ -1,4 +1,4 @@
-"""Reads a helper's events off its attached stream, bounded at every place; keeps its stderr's end."""
+"""Reads a helper's events off its attached stream, bounded at every place."""
 
 from collections.abc import Iterator
 

@@ -1,0 +1,5 @@
+"""python -m containerdeploy: the same as the command."""
+
+from containerdeploy.cli import main
+
+main()

@@ -1,0 +1,201 @@
+"""The front door: the verbs, the options they share, and how errors are told."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, NoReturn, TypeVar
+
+import click
+
+from containerdeploy import __version__
+from containerdeploy.errors import EXIT_INTERRUPTED, DeployError
+
+Verb = Literal["deploy", "upgrade"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+DIRECTORY = click.Path(path_type=Path, file_okay=False)
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its documented code."""
+    try:
+        code = cli.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Abort:
+        sys.exit(EXIT_INTERRUPTED)
+    except click.ClickException as err:
+        err.show()
+        sys.exit(err.exit_code)
+    except DeployError as err:
+        _tell(err)
+        sys.exit(err.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _tell(err: DeployError) -> None:
+    click.echo(f"containerdeploy: {err.brief}", err=True)
+    for line in (err.details or "").splitlines():
+        click.echo(f"  {line}", err=True)
+    if err.hint:
+        click.echo(f"  try: {err.hint}", err=True)
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(__version__, message="containerdeploy %(version)s")
+def cli() -> None:
+    """Deploy systems: configure a root file system in isolation, write it where it can run.
+
+    Exit codes: 0 all is deployed, 1 a deployment failed, 2 definitions or usage, 3 the engine,
+    130 interrupted.
+    """
+
+
+def _what(command: Command) -> Command:
+    """Arguments and options that say what to deploy."""
+    for decorate in (
+        click.argument("words", nargs=-1, metavar="[DEPLOYMENT]... [NAME.KEY=VALUE]..."),
+        click.argument("cluster", type=click.Path(path_type=Path)),
+        click.option("--definitions", type=DIRECTORY, help="The root of the definitions."),
+        click.option(
+            "--artifact", "artifacts", multiple=True, metavar="SYSTEM=PATH", help="A source."
+        ),
+        click.option(
+            "--artifacts",
+            "artifacts_dir",
+            type=DIRECTORY,
+            help="Where sources lie, called as their systems.",
+        ),
+        click.option(
+            "--env", "names", multiple=True, metavar="NAME", help="Take NAME from the environment."
+        ),
+        click.option("--output-dir", type=DIRECTORY, help="Where relative locations begin."),
+        click.option("--image", help="The helper image, instead of the systems' own."),
+        click.option("--timeout", "timeout_s", type=float, help="Seconds for each extension."),
+    ):
+        command = decorate(command)
+    return command
+
+
+def _how(command: Command) -> Command:
+    """Options that say how to carry it out."""
+    for decorate in (
+        _ENGINE,
+        click.option("--jobs", type=click.IntRange(1), help="Systems side by side."),
+        click.option(
+            "--fail-fast/--keep-going", default=False, help="Stop at the first failure, or go on."
+        ),
+        click.option(
+            "--progress",
+            type=click.Choice(["auto", "rich", "plain", "json", "quiet"]),
+            default="auto",
+            show_default=True,
+        ),
+        click.option(
+            "--events",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Write every event to a file, as JSON lines.",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+_ENGINE = click.option(
+    "--engine", default="auto", show_default=True, metavar="auto|docker|local|URL"
+)
+_IMAGE = click.option("--image", help="The helper image.")
+
+
+def _options(verb: Verb, given: dict[str, Any]) -> Any:
+    """Build the planner's options from the shared arguments, which are taken out of `given`."""
+    from containerdeploy.commands.words import options
+
+    return options(verb, os.environ, **{name: given.pop(name) for name in _WHAT})
+
+
+_WHAT = ("words", "artifacts", "artifacts_dir", "names", "output_dir", "image", "timeout_s")
+
+
+def _deploy(verb: Verb, cluster: Path, definitions: Path | None, given: dict[str, Any]) -> int:
+    from containerdeploy.commands.deploy import Manner, run_deploy
+
+    options = _options(verb, given)
+    return run_deploy(cluster, definitions, options, Manner(**given))
+
+
+@cli.command()
+@_what
+@_how
+def deploy(cluster: Path, definitions: Path | None, **given: Any) -> int:
+    """Deploy the systems of CLUSTER, or the named deployments of it."""
+    return _deploy("deploy", cluster, definitions, given)
+
+
+@cli.command()
+@_what
+@_how
+def upgrade(cluster: Path, definitions: Path | None, **given: Any) -> int:
+    """Upgrade what CLUSTER deployed before (upgrade-type, upgrade-location)."""
+    return _deploy("upgrade", cluster, definitions, given)
+
+
+@cli.command()
+@_what
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--upgrade", "verb", flag_value="upgrade", help="What `upgrade` would do.")
+def plan(
+    cluster: Path, definitions: Path | None, as_json: bool, verb: Verb | None, **given: Any
+) -> None:
+    """Show all that a deploy would do; nothing is started."""
+    from containerdeploy import planning
+    from containerdeploy.commands import plan as command
+
+    planned = planning.prepare(cluster, definitions, _options(verb or "deploy", given))
+    click.echo(command.to_json_text(planned) if as_json else command.to_text(planned))
+
+
+@cli.command()
+@_what
+def validate(cluster: Path, definitions: Path | None, **given: Any) -> None:
+    """Check CLUSTER and everything that it names."""
+    from containerdeploy.commands.validate import run_validate
+
+    click.echo(run_validate(cluster, definitions, _options("deploy", given)))
+
+
+@cli.command("help-extensions")
+@click.argument("name", required=False)
+@click.option("--definitions", type=DIRECTORY, help="The root of the definitions.")
+def help_extensions(name: str | None, definitions: Path | None) -> None:
+    """List the extensions, or show the manual of one."""
+    from containerdeploy.commands.help_extensions import run_help_extensions
+
+    click.echo(run_help_extensions(name, definitions))
+
+
+@cli.command()
+@_ENGINE
+@_IMAGE
+def doctor(engine: str, image: str | None) -> int:
+    """Tell what this machine and engine offer, and what to do about what is missing."""
+    from containerdeploy.commands.doctor import run_doctor
+
+    text, code = run_doctor(engine, image)
+    click.echo(text)
+    return code
+
+
+@cli.command()
+@_ENGINE
+@_IMAGE
+def cleanup(engine: str, image: str | None) -> None:
+    """Remove what dead runs left behind; live runs keep what is theirs."""
+    from containerdeploy.commands.cleanup import run_cleanup
+
+    click.echo(run_cleanup(engine, image))

@@ -1,0 +1,67 @@
+"""cleanup: removes what dead runs left on the engine and on this host; live runs keep theirs."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from containerdeploy import deploy, places
+from containerdeploy.engine import ContainerInfo, Engine
+from containerdeploy.engine.choose import open_engine
+from containerdeploy.errors import EngineError
+from containerdeploy.helper import spec, staging, sweep
+from containerdeploy.plan import DEFAULT_IMAGE
+from containerdeploy.result import is_live
+
+SETTLING_S = 600.0
+
+
+def run_cleanup(engine: str, image: str | None) -> str:
+    """Clean up and return what was removed, one line each."""
+    home = places.home()
+    chosen = open_engine(engine, home)
+    try:
+        lines = [*_containers(chosen.engine), *_store(chosen.engine, image or DEFAULT_IMAGE)]
+    finally:
+        chosen.engine.close()
+    lines += _staging(home)
+    return "\n".join([f"engine: {chosen.why}", *(lines or ["nothing was left behind"])])
+
+
+def _containers(engine: Engine) -> Iterator[str]:
+    for container in engine.containers(spec.LABEL):
+        if _is_dead(container):
+            engine.remove(container.id)
+            yield f"removed the helper {container.name}"
+
+
+def _is_dead(container: ContainerInfo) -> bool:
+    """Whether nobody waits for it: its run was of this host and holds its lock no more.
+
+    Helpers without a run (doctor's) live for seconds; other hosts' are theirs to judge.
+    """
+    host, _, record = container.labels.get(spec.OWNER_LABEL, "").partition(":")
+    if host != deploy.host_id():
+        return False
+    if not record:
+        return time.time() - container.created > SETTLING_S
+    return not is_live(Path(record))
+
+
+def _store(engine: Engine, image: str) -> Iterator[str]:
+    try:
+        swept = sweep.store(engine, image, places.store(), deploy.owner_label(None))
+    except EngineError as err:
+        yield f"the store was not swept: {err.brief}"
+        return
+    if swept:
+        yield f"removed {swept} unfinished workspace{'' if swept == 1 else 's'} from the store"
+
+
+def _staging(home: Path) -> Iterator[str]:
+    """Staging directories lie beside targets; the records of dead runs tell where those were."""
+    for run in sorted((home / "runs").glob("*")):
+        if is_live(run):
+            continue
+        for directory in staging.left_by(run):
+            staging.remove_tree(directory)
+            yield f"removed {directory}"

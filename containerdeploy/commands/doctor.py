@@ -1,0 +1,118 @@
+"""doctor: what this machine and engine offer, what follows, and what to do about it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from containerdeploy import deploy, places, wire
+from containerdeploy.engine import Engine
+from containerdeploy.engine.choose import open_engine
+from containerdeploy.errors import DeployError, EngineError
+from containerdeploy.helper import sweep
+from containerdeploy.plan import DEFAULT_IMAGE
+
+LOW_BYTES = 2 << 30
+State = Literal["ok", "degraded", "missing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One line: what was looked at, how it is, what follows and what to do."""
+
+    what: str
+    state: State
+    text: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        advice = f"\n{'':22}→ {self.advice}" if self.advice else ""
+        return f"{self.what:12} {self.state:8} {self.text}{advice}"
+
+
+def run_doctor(engine: str, image: str | None) -> tuple[str, int]:
+    """Return the findings as text, and the exit code: 0, or 3 when nothing can be deployed."""
+    findings = list(_examine(engine, image or DEFAULT_IMAGE))
+    code = 3 if any(finding.state == "missing" for finding in findings) else 0
+    return "\n".join(map(str, findings)), code
+
+
+def _examine(choice: str, image: str) -> Iterator[Finding]:
+    try:
+        chosen = open_engine(choice, places.home())
+    except EngineError as err:
+        yield Finding(what="engine", state="missing", text=err.brief, advice=err.hint or "")
+        return
+    try:
+        yield from _examine_engine(chosen.engine, chosen.why, image)
+    finally:
+        chosen.engine.close()
+
+
+def _examine_engine(engine: Engine, why: str, image: str) -> Iterator[Finding]:
+    info = engine.describe()
+    yield Finding(what="engine", state="ok", text=why)
+    yield Finding(what="version", state="ok", text=f"{info.version} (API {info.api_version})")
+    yield Finding(what="kernel", state="ok", text=info.kernel)
+    try:
+        found = engine.image(image)
+        yield Finding(what="image", state="ok", text=f"{image} ({found.id[:19]})")
+        hello = sweep.probe(engine, image, places.store(), deploy.owner_label(None))
+    except DeployError as err:
+        text = f"{err.brief}: {err.details}" if err.details else err.brief
+        yield Finding(what="helper", state="missing", text=text, advice=err.hint or "")
+        return
+    yield from _examine_helper(hello)
+
+
+def _examine_helper(hello: wire.Hello) -> Iterator[Finding]:
+    facts = hello.facts
+    yield Finding(what="python", state="ok", text=f"{hello.python} in the helper")
+    yield _overlay(facts.get("overlay", ""))
+    yield _isolation(hello)
+    yield _seccomp(facts.get("seccomp", ""))
+    yield _cgroups(hello.limits)
+    free = int(facts.get("store-free-bytes", "0"))
+    yield Finding(
+        what="disk space",
+        state="ok" if free > LOW_BYTES else "degraded",
+        text=f"{free / (1 << 30):.1f} GiB free in the store",
+        advice="" if free > LOW_BYTES else "make room: a source is unpacked there once",
+    )
+
+
+def _overlay(problem: str) -> Finding:
+    if not problem:
+        return Finding(what="overlay", state="ok", text="mounts, writable, over id-mapped layers")
+    advice = "overlayfs on id-mapped layers needs Linux 5.19, the store an ext4, xfs or btrfs disk"
+    return Finding(what="overlay", state="missing", text=problem, advice=advice)
+
+
+def _isolation(hello: wire.Hello) -> Finding:
+    if hello.isolation == "strict":
+        text = "strict: extensions run as ids that no account has (id-mapped mounts)"
+        return Finding(what="id-mapping", state="ok", text=text)
+    return Finding(
+        what="id-mapping",
+        state="degraded",
+        text="rootless: " + "; ".join(hello.weaker),
+        advice="run as root, or with a container engine that runs as root, for strict isolation",
+    )
+
+
+def _seccomp(mode: str) -> Finding:
+    if mode == "2":
+        return Finding(what="seccomp", state="ok", text="helper and extensions are filtered")
+    text = "extensions are filtered, the helper is not"
+    return Finding(what="seccomp", state="degraded", text=text)
+
+
+def _cgroups(flavour: str) -> Finding:
+    if flavour != "rlimits":
+        text = f"{flavour}: memory and processes are limited per extension"
+        return Finding(what="cgroups", state="ok", text=text)
+    return Finding(
+        what="cgroups",
+        state="degraded",
+        text="none to be had: limits hold for single processes only",
+        advice="an engine that runs as root gives every helper a group of its own",
+    )

@@ -1,0 +1,48 @@
+"""Short-lived helpers that deploy nothing: one that sweeps the store, one that says what works."""
+
+import secrets
+from typing import Literal
+
+from containerdeploy import wire
+from containerdeploy.engine import Engine
+from containerdeploy.errors import DeployError, ProtocolError
+from containerdeploy.helper import spec
+from containerdeploy.helper.session import Order, Session
+
+
+def store(engine: Engine, image: str, volume: str, owner: str) -> int:
+    """Remove the workspaces that no agent holds any more; return how many there were."""
+    finished, _ = _run(engine, image, volume, owner, "sweep")
+    return finished.swept
+
+
+def probe(engine: Engine, image: str, volume: str, owner: str) -> wire.Hello:
+    """Return what an agent says of the place it finds itself in; raise DeployError."""
+    _, hello = _run(engine, image, volume, owner, "probe")
+    return hello
+
+
+def _run(
+    engine: Engine, image: str, volume: str, owner: str, kind: Literal["sweep", "probe"]
+) -> tuple[wire.Finished, wire.Hello]:
+    name = f"containerdeploy-{kind}-{secrets.token_hex(6)}"
+    heard: list[wire.Event] = []
+    job = wire.Job(kind=kind, run=name)
+
+    def refuse(container: str, artifact: wire.Artifact) -> None:
+        raise ProtocolError(f"{container}: an artifact that nobody asked for: {artifact.name!r}")
+
+    order = Order(
+        container=spec.bare(name, image, volume, owner),
+        job=job,
+        nonce="",
+        hear=heard.append,
+        take=refuse,
+    )
+    finished = Session(engine, order).run()
+    if finished.outcome != "ok":
+        raise DeployError(finished.error, hint=finished.hint or None)
+    hellos = [event for event in heard if isinstance(event, wire.Hello)]
+    if not hellos:
+        raise ProtocolError("the agent never said hello")
+    return finished, hellos[0]

@@ -1,0 +1,182 @@
+"""One system, from planned to delivered: digests, staging, the helper's session, the artifacts."""
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from containerdeploy import source, wire
+from containerdeploy.engine import ContainerId, Engine
+from containerdeploy.errors import DeployError, Interrupted, SourceError
+from containerdeploy.helper import delivery, spec, transfer
+from containerdeploy.helper.session import Order, OtherHost, Session
+from containerdeploy.helper.staging import Staging
+from containerdeploy.plan import Plan, PlannedDeployment, PlannedSystem
+from containerdeploy.result import Delivered, Happening, Heard
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContext:
+    """What all systems of a run share. `record` is the run's directory, `digests` a cache file."""
+
+    engine: Engine
+    plan: Plan
+    run: str
+    owner: str
+    store: str
+    record: Path
+    digests: Path
+    staging: Staging
+    keep_going: bool
+    hear: Callable[[Happening], None] = field(repr=False)
+
+
+class HelperRun:
+    """Takes one system through; `stop` and `kill` may come from another thread."""
+
+    def __init__(self, context: RunContext, system: PlannedSystem, number: int) -> None:
+        self._context = context
+        self._system = system
+        self._number = number
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._stopping = False
+        self.is_clean = True
+
+    def run(self) -> wire.Finished:
+        """Deploy the system; raise DeployError, Interrupted after `stop`."""
+        nonce = secrets.token_hex(16)
+        nonce_path = self._context.record / f"nonce-{self._number}"
+        nonce_path.write_text(nonce, encoding="ascii")
+        slots: dict[str, spec.Slot] = {}
+        try:
+            place = self._place(slots, nonce_path)
+            try:
+                return self._converse(place, nonce, shared_host=True)
+            except OtherHost:
+                self._refuse_directories()
+                return self._converse(place, nonce, shared_host=False)
+        finally:
+            nonce_path.unlink(missing_ok=True)
+            for slot in slots.values():
+                self._context.staging.remove(slot.directory)
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopping = True
+            session = self._session
+        if session is not None:
+            session.stop()
+
+    def kill(self) -> None:
+        self.stop()
+        if self._session is not None:
+            self._session.kill()
+
+    def _converse(self, place: spec.Placement, nonce: str, *, shared_host: bool) -> wire.Finished:
+        context = self._context
+        order = Order(
+            container=spec.container(self._system, place, shared_host=shared_host),
+            job=spec.job(self._system, place, shared_host=shared_host),
+            nonce=nonce,
+            hear=lambda event: context.hear(Heard(system=self._system.name, event=event)),
+            take=lambda container, item: self._take(place, container, item, shared=shared_host),
+            stage=None if shared_host else lambda container: self._stage(place, container),
+        )
+        session = Session(context.engine, order)
+        with self._lock:
+            if self._stopping:
+                raise Interrupted("stopped")
+            self._session = session
+        try:
+            return session.run()
+        finally:
+            self.is_clean = session.is_clean
+
+    def _place(self, slots: dict[str, spec.Slot], nonce: Path) -> spec.Placement:
+        """Read the sources' digests and make the staging directories, into `slots`."""
+        context = self._context
+        sources = self._sources()
+        for number, deployment in enumerate(self._system.deployments):
+            if deployment.target is not None:
+                delivery.refuse_directory(deployment.target)
+                directory = context.staging.make(deployment.target, self._number * 1000 + number)
+                slots[deployment.name] = spec.Slot(name=str(number), directory=directory)
+        return spec.Placement(
+            run=context.run,
+            owner=context.owner,
+            name=f"containerdeploy-{context.run}-{self._number}",
+            store=context.store,
+            definitions=context.plan.definitions,
+            nonce=nonce,
+            sources=sources,
+            slots=slots,
+            verb=context.plan.verb,
+            source_date_epoch=context.plan.source_date_epoch,
+            keep_going=context.keep_going,
+        )
+
+    def _sources(self) -> dict[Path, wire.Source]:
+        found: dict[Path, wire.Source] = {}
+        for deployment in _flatten(self._system.deployments):
+            planned = deployment.source
+            if planned.path in found:
+                continue
+            digest = source.digest(planned.path, self._context.digests)
+            if planned.sha256 is not None and planned.sha256 != digest:
+                raise SourceError(
+                    f"{planned.path} is not the source that {planned.origin} names",
+                    details=f"sha256 {digest}, expected {planned.sha256}",
+                    hint="fetch it again, or correct the sha256",
+                )
+            found[planned.path] = wire.Source(
+                path=f"{wire.SOURCES}/{len(found)}",
+                sha256=digest,
+                size_bytes=planned.path.stat().st_size,
+                compression=source.compression(planned.path),
+            )
+        return found
+
+    def _stage(self, place: spec.Placement, container: ContainerId) -> None:
+        """Send definitions and sources to an engine that is not on this host."""
+        put = self._context.engine.put
+        put(container, wire.DEFINITIONS, transfer.pack_tree(place.definitions))
+        for path, item in place.sources.items():
+            put(container, wire.SOURCES, transfer.pack_file(path, Path(item.path).name))
+
+    def _take(
+        self, place: spec.Placement, container: ContainerId, item: wire.Artifact, *, shared: bool
+    ) -> None:
+        """Bring an artifact to its target, and tell."""
+        slot = place.slots[item.deployment]
+        if not shared:
+            path = f"{wire.OUTPUT}/{slot.name}/{item.name}"
+            stream = self._context.engine.fetch(container, path)
+            transfer.unpack_file(stream, item, slot.directory)
+        target = next(d.target for d in self._system.deployments if d.name == item.deployment)
+        assert target is not None
+        delivery.deliver(item, slot.directory, target)
+        self._context.hear(
+            Delivered(
+                system=self._system.name,
+                deployment=item.deployment,
+                path=target,
+                size_bytes=item.size_bytes,
+                sha256=item.sha256,
+            )
+        )
+
+    def _refuse_directories(self) -> None:
+        for deployment in self._system.deployments:
+            if deployment.write.extension.sidecar.output == "directory":
+                raise DeployError(
+                    f"{deployment.name}: a directory can't be fetched from another host",
+                    hint="write a tar file, or use an engine on this host",
+                )
+
+
+def _flatten(deployments: Sequence[PlannedDeployment]) -> Iterator[PlannedDeployment]:
+    for deployment in deployments:
+        yield deployment
+        yield from _flatten(deployment.subsystems)

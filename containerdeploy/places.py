@@ -1,0 +1,28 @@
+"""Where containerdeploy keeps what outlives a run: records, caches, the name of the store."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+HOME_VARIABLE = "CONTAINERDEPLOY_HOME"
+STORE_VARIABLE = "CONTAINERDEPLOY_STORE"
+DEFAULT_STORE = "containerdeploy-store"
+
+
+def home(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the directory for records, caches and the local engine's store.
+
+    $CONTAINERDEPLOY_HOME, else /var/lib/containerdeploy for root, else below the user's state
+    directory (XDG base directory specification).
+    """
+    if chosen := environment.get(HOME_VARIABLE):
+        return Path(chosen).absolute()
+    if os.geteuid() == 0:
+        return Path("/var/lib/containerdeploy")
+    state = environment.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
+    return Path(state) / "containerdeploy"
+
+
+def store(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the name of the engine's store volume: $CONTAINERDEPLOY_STORE or the usual one."""
+    return environment.get(STORE_VARIABLE) or DEFAULT_STORE
