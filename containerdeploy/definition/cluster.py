@@ -30,9 +30,9 @@ def read_cluster(node: Node, path: Path, root: Path) -> Cluster:
     kind = fields.require("kind", "'cluster'")
     if isinstance(kind, Scalar) and kind.text != "cluster":
         complaints.add(kind.at, f"expected a cluster (kind: cluster), found kind {kind.text!r}")
-    else:
-        fields.only(_CLUSTER)
-        fields.require("systems", "a list of the systems to deploy")
+        return Cluster(name="", path=path, root=root, problems=complaints.taken())
+    fields.only(_CLUSTER)
+    fields.require("systems", "a list of the systems to deploy")
     items = fields.items("systems", "systems")
     return Cluster(
         name=fields.required_text("name", "the cluster's name"),

@@ -66,5 +66,5 @@ def _read(path: Path) -> System:
     node, problems = document.read(path, document.shown(path))
     if node is None:
         at = document.Place(path=document.shown(path))
-        return System(name=path.stem, path=path, at=at, problems=problems)
+        return System(name="", path=path, at=at, problems=problems)
     return read_system(node, path)

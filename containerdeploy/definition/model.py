@@ -54,7 +54,7 @@ class ExtensionUse:
 
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """A system file."""
+    """A system file; the name is empty where the file is none of a system."""
 
     name: str
     path: Path

@@ -20,8 +20,8 @@ def read_system(node: Node, path: Path) -> System:
     kind = fields.require("kind", "'system'")
     if isinstance(kind, Scalar) and kind.text != "system":
         complaints.add(kind.at, f"expected a system (kind: system), found kind {kind.text!r}")
-    else:
-        fields.only((*_SYSTEM, *_BASEROCK, *_OLD_BASEROCK))
+        return System(name="", path=path, at=fields.at, problems=complaints.taken())
+    fields.only((*_SYSTEM, *_BASEROCK, *_OLD_BASEROCK))
     name = fields.required_text("name", "the system's name")
     if "/" in name or "\0" in name:
         complaints.add(fields.entries["name"].value.at, f"{name!r} can't be a system's name")

@@ -166,4 +166,5 @@ class Fields:
 
 
 def _count(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 16 else None
+    is_number = text.isascii() and text.isdigit() and len(text) < 16
+    return int(text) or None if is_number else None
