@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from extension_world import EXTENSIONS, World, snapshot
 
+from containerdeploy.sidecar import read_sidecar
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
@@ -19,6 +21,20 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="changes owners, as ro
 
 NAMES = sorted(path.stem for path in EXTENSIONS.glob("*.configure"))
 NOTHING_SET = [name for name in NAMES if name != "simple-network"]
+
+
+@pytest.mark.parametrize("path", sorted(EXTENSIONS.glob("*.*")), ids=lambda path: path.name)
+def test_an_extension_is_executable_and_has_a_manual(path: Path) -> None:
+    if path.suffix not in (".configure", ".check", ".write"):
+        assert not os.access(path, os.X_OK)
+        return
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755
+    if path.suffix != ".check":
+        sidecar, problems = read_sidecar(path.with_name(f"{path.name}.yaml"), path.name)
+        assert problems == ()
+        assert sidecar.summary
+        assert sidecar.help
+        assert sidecar.network == "none"
 
 
 @pytest.mark.parametrize("name", NOTHING_SET)
