@@ -9,7 +9,6 @@ import errno
 import fcntl
 import functools
 import os
-import socket
 import struct
 import sys
 
@@ -17,7 +16,6 @@ from containerdeploy.syscall_numbers import NUMBERS
 
 AnyPath = str | bytes | os.PathLike[str]
 
-CLONE_NEWTIME = 0x00000080
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
@@ -31,34 +29,22 @@ MS_NOSUID = 2
 MS_NODEV = 4
 MS_NOEXEC = 8
 MS_REMOUNT = 32
-MS_NOSYMFOLLOW = 256
-MS_NOATIME = 1024
 MS_BIND = 4096
-MS_MOVE = 8192
 MS_REC = 16384
-MS_UNBINDABLE = 1 << 17
 MS_PRIVATE = 1 << 18
 MS_SLAVE = 1 << 19
-MS_SHARED = 1 << 20
-MS_RELATIME = 1 << 21
 
-MNT_FORCE = 1
 MNT_DETACH = 2
-MNT_EXPIRE = 4
 UMOUNT_NOFOLLOW = 8
 
 MOUNT_ATTR_RDONLY = 0x1
 MOUNT_ATTR_NOSUID = 0x2
 MOUNT_ATTR_NODEV = 0x4
 MOUNT_ATTR_NOEXEC = 0x8
-MOUNT_ATTR_NOATIME = 0x10
-MOUNT_ATTR_NODIRATIME = 0x80
 MOUNT_ATTR_IDMAP = 0x100000
-MOUNT_ATTR_NOSYMFOLLOW = 0x200000
 
 AT_FDCWD = -100
 AT_SYMLINK_NOFOLLOW = 0x100
-AT_NO_AUTOMOUNT = 0x800
 AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
 OPEN_TREE_CLONE = 1
@@ -71,21 +57,16 @@ RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
-RESOLVE_CACHED = 0x20
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
-PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
 PR_SET_SECUREBITS = 28
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
-PR_CAP_AMBIENT = 47
-PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 SECBIT_NOROOT = 1
 SECBIT_NO_SETUID_FIXUP = 4
-SECBIT_KEEP_CAPS = 16
 
 CAPABILITIES = {
     name: number
@@ -106,6 +87,8 @@ MAX_DESCRIPTOR = 0xFFFFFFFF
 _SECCOMP_SET_MODE_FILTER = 1
 _CAPABILITY_VERSION_3 = 0x20080522
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+_AF_INET, _SOCK_DGRAM = 2, 2  # the socket and signal modules take longer to load than all of this
+_SIG_SETMASK, _UNCATCHABLE = 2, (9, 19)
 
 _Argument = int | bytes | ctypes.Array[ctypes.c_char] | None
 
@@ -151,10 +134,13 @@ def open_tree(
     return _call("open_tree", dir_fd, os.fsencode(path), flags, path=path)
 
 
-def move_mount(from_fd: int, to_path: AnyPath) -> None:
-    """Attach the detached mount `from_fd` (from `open_tree`) at `to_path`."""
-    target = os.fsencode(to_path)
-    _call("move_mount", from_fd, b"", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH, path=to_path)
+def move_mount(from_fd: int, target: AnyPath | int) -> None:
+    """Attach the detached mount `from_fd` (from `open_tree`) at a path or at a descriptor."""
+    flags = MOVE_MOUNT_F_EMPTY_PATH
+    if isinstance(target, int):
+        _call("move_mount", from_fd, b"", target, b"", flags | MOVE_MOUNT_T_EMPTY_PATH)
+    else:
+        _call("move_mount", from_fd, b"", AT_FDCWD, os.fsencode(target), flags, path=target)
 
 
 def mount_setattr(
@@ -203,11 +189,6 @@ def drop_bounding(capability: int) -> None:
     prctl(PR_CAPBSET_DROP, capability)
 
 
-def clear_ambient() -> None:
-    """Empty the ambient capability set."""
-    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
-
-
 def set_securebits(bits: int) -> None:
     """Set the SECBIT_* flags of the calling thread."""
     prctl(PR_SET_SECUREBITS, bits)
@@ -254,12 +235,28 @@ def syncfs(descriptor: int) -> None:
     _call("syncfs", descriptor)
 
 
+def sethostname(name: str) -> None:
+    """Set the host name of this uts namespace."""
+    _call("sethostname", os.fsencode(name), len(os.fsencode(name)))
+
+
+def reset_signals() -> None:
+    """Give every signal its default action and block none, as a new program expects it."""
+    for signal in range(1, 65):
+        if signal not in _UNCATCHABLE:
+            _call("rt_sigaction", signal, bytes(32), None, 8)
+    _call("rt_sigprocmask", _SIG_SETMASK, bytes(8), None, 8)
+
+
 def loopback_up() -> None:
     """Bring up `lo` in this network namespace."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    sock = _call("socket", _AF_INET, _SOCK_DGRAM | os.O_CLOEXEC, 0)
+    try:
         asked = fcntl.ioctl(sock, _SIOCGIFFLAGS, struct.pack("16sH22x", b"lo", 0))
         _, flags = struct.unpack("16sH22x", asked)
         fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", flags | _IFF_UP))
+    finally:
+        os.close(sock)
 
 
 def _set_file_id(name: str, wanted: int) -> None:

@@ -107,6 +107,16 @@ def test_a_seccomp_program_is_enforced() -> None:
     assert run(program) == str(errno.EXDEV)
 
 
+def test_signals_are_reset_to_their_defaults_and_unblocked() -> None:
+    program = (
+        "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN); syscalls.reset_signals()\n"
+        "wanted = ('SigBlk', 'SigIgn', 'SigCgt')\n"
+        "print([int(l.split()[1], 16) for l in open('/proc/self/status') if l[:6] in wanted])"
+    )
+    assert run(program) == "[0, 0, 0]"
+
+
 def test_syncfs_takes_a_directory(tmp_path: Path) -> None:
     root = os.open(tmp_path, os.O_RDONLY)
     syscalls.syncfs(root)
@@ -132,10 +142,13 @@ def test_a_detached_copy_of_a_mount_is_made_read_only_and_attached(tmp_path: Pat
     program = ENTER + (
         "tree = syscalls.open_tree('/usr')\n"
         "syscalls.mount_setattr(tree, attr_set=syscalls.MOUNT_ATTR_RDONLY)\n"
+        "place = os.open(sys.argv[1], os.O_PATH)\n"
+        "syscalls.move_mount(syscalls.open_tree('/etc'), place)\n"
+        "print(os.path.exists(sys.argv[1] + '/passwd'))\n"
         "syscalls.move_mount(tree, sys.argv[1])\n"
         "print(os.path.isdir(sys.argv[1] + '/bin'), os.access(sys.argv[1], os.W_OK))"
     )
-    assert run(program, tmp_path) == "True False"
+    assert run(program, tmp_path).split() == ["True", "True", "False"]
 
 
 @NEEDS_ROOT
@@ -157,6 +170,13 @@ def test_a_namespace_is_entered_by_its_descriptor() -> None:
         "print(inside != before, os.readlink(name) == before)"
     )
     assert run(program) == "True True"
+
+
+@NEEDS_ROOT
+def test_a_host_name_is_set_in_a_namespace_of_its_own() -> None:
+    program = "syscalls.unshare(syscalls.CLONE_NEWUTS); syscalls.sethostname('elsewhere')\n"
+    assert run(program + "print(os.uname().nodename)") == "elsewhere"
+    assert os.uname().nodename != "elsewhere"
 
 
 @NEEDS_ROOT
