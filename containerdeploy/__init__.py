@@ -5,17 +5,21 @@ The map of the house (which room may import which is held by tests/test_architec
     __main__.py   python -m containerdeploy
     cli.py        the front door: the verbs and the options they share
     commands/     a verb per file: arguments, one call, exit code
+    places.py     where records, caches and the store are kept
     errors.py     what went wrong, the evidence, what to do, the exit code
     wire/         what controller and agent say to each other; standard library only
-    syscalls.py   the kernel calls Python lacks; standard library only
-    definition/   YAML to a frozen model, every complaint with file:line:column
-    extension.py  finds extensions and reads their sidecars; runs none
+    conduct.py    checks that a helper's events come as an honest agent would send them
+    syscalls.py   the kernel calls Python lacks (numbers in syscall_numbers.py)
+    document/     YAML to values that know their place in the file
+    definition/   clusters and systems, every complaint with file:line:column
+    extension.py  finds extensions; runs none (their sidecars: sidecar.py)
     source/       what a system is made from: find it, digest it
-    plan.py       model + catalogue + options to a frozen plan; pure
+    plan/         model + catalogue + options to a frozen plan; pure
+    planning.py   reads what the plan needs to know, then plans
     engine/       docker (Podman too) and local: containers, nothing about deploying
     helper/       one system's helper: its spec, its payload, its session
-    deploy.py     all systems side by side, one event queue, teardown, sweep
-    result.py     folds events into results, keeps run records
+    deploy/       all systems side by side, one event queue, teardown, sweep
+    result/       folds events into results, keeps run records
     report/       shows a run: plain, rich, JSON lines
     agent/        runs inside the helper; standard library, wire and syscalls only
     extensions/   the built-in extensions and their sidecars

@@ -17,6 +17,7 @@ confine.py     starts a process in a room, without what it could do harm with
 filter.py      the system call filter, as BPF
 cgroups.py     a control group for every step
 process.py     runs a program to its end: pipes, limits, outcome
+ending.py      how a program ended, and what that means
 changes.py     what a step changed, read off its upper layer
 artifact.py    what a write extension left, taken safely
 trees.py       walks and removes hostile trees by descriptors

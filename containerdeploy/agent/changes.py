@@ -9,14 +9,15 @@ import stat
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from containerdeploy import wire
 from containerdeploy.agent import trees
 from containerdeploy.agent.events import Emitter
 
 BATCH = 64
-BATCH_CHARACTERS = 8 * 1024
+BATCH_CHARACTERS = 4 * 1024
+LONGEST_PATH = 4 * 1024  # six bytes for the worst character: two of these fit a line
 MOST_LISTED = 20_000
 COMPARE_BYTES = 1 << 18
 OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
@@ -36,6 +37,8 @@ class Report:
         self.counts[change.kind] += 1
         if self.counts.total() > MOST_LISTED:
             return
+        if len(change.path) > LONGEST_PATH:
+            change = _shortened(change)
         self._batch.append(change)
         self._size += len(change.path) + len(change.detail)
         if len(self._batch) >= BATCH or self._size >= BATCH_CHARACTERS:
@@ -217,6 +220,13 @@ def _all_xattrs(directory: int, name: str) -> dict[str, bytes]:
         return {key: os.getxattr(path, key, follow_symlinks=False) for key in names}
     except OSError:
         return {}
+
+
+def _shortened(change: wire.Change) -> wire.Change:
+    """A tree of a thousand levels has paths that no line of events could hold."""
+    half = LONGEST_PATH // 2 - 1
+    path = f"{change.path[:half]}…{change.path[-half:]}"
+    return replace(change, path=path, detail=f"a path of {len(change.path)} characters")
 
 
 def _lstat(name: str, directory: int) -> os.stat_result | None:

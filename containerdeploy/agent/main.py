@@ -20,6 +20,7 @@ from containerdeploy.agent.store import Store
 from containerdeploy.agent.unpack import Unpacker
 
 HOLD_S = 3600.0
+MOST_WORDS = 2000
 SMALLEST_MEMORY_BYTES = 64 << 20
 
 
@@ -49,7 +50,7 @@ def _finish(work: Callable[[], wire.Finished]) -> wire.Finished:
     except LeaseLost as err:
         return wire.Finished(outcome="interrupted", error=str(err))
     except StepFailed as err:
-        return wire.Finished(outcome="failed", error=err.detail, hint=err.hint)
+        return _failed(err)
     except OSError as err:
         where = traceback.extract_tb(err.__traceback__)[-1]
         return wire.Finished(
@@ -63,6 +64,10 @@ def _finish(work: Callable[[], wire.Finished]) -> wire.Finished:
         return wire.Finished(outcome="failed", error=f"the agent failed: {text[:2000]}")
 
 
+def _failed(err: StepFailed) -> wire.Finished:
+    return wire.Finished(outcome="failed", error=err.detail[:MOST_WORDS], hint=err.hint)
+
+
 def _work(
     job: wire.Job, emitter: Emitter, lease: Lease, install_extensions: Callable[[str], None]
 ) -> wire.Finished:
@@ -71,7 +76,8 @@ def _work(
         store = Store(wire.STORE, lease)
         who = identity.establish()
         groups = cgroups.find()
-        emitter.send(_hello(job, who, groups))
+        facts = _facts(store, who) if job.kind == "probe" else {}
+        emitter.send(_hello(job, who, groups, facts))
         if job.kind == "probe":
             return wire.Finished(outcome="ok")
         if job.kind == "sweep":
@@ -111,7 +117,7 @@ def _deploy_all(shop: Workshop) -> wire.Finished:
                 break
     if failure is None:
         return wire.Finished(outcome="ok")
-    return wire.Finished(outcome="failed", error=failure.detail, hint=failure.hint)
+    return _failed(failure)
 
 
 class _Kept:
@@ -139,7 +145,9 @@ def _prepare(install_extensions: Callable[[str], None]) -> None:
     install_extensions(EXTENSIONS_PLACE)
 
 
-def _hello(job: wire.Job, who: identity.Identity, groups: cgroups.Groups) -> wire.Hello:
+def _hello(
+    job: wire.Job, who: identity.Identity, groups: cgroups.Groups, facts: dict[str, str]
+) -> wire.Hello:
     weaker = []
     if who.rootless:
         weaker.append("extensions run as the user who started the run, in a user namespace")
@@ -156,21 +164,37 @@ def _hello(job: wire.Job, who: identity.Identity, groups: cgroups.Groups) -> wir
         limits=groups.flavour,
         nonce=_nonce(),
         weaker=tuple(weaker),
-        facts=_facts(),
+        facts=facts,
     )
 
 
-def _facts() -> dict[str, str]:
-    """What doctor wants to know of this place."""
+def _facts(store: Store, who: identity.Identity) -> dict[str, str]:
+    """What doctor wants to know of this place; `overlay` is "ok" or why it isn't."""
     space = os.statvfs(wire.STORE)
     return {
+        "overlay": _try_overlay(store, who),
         "store-free-bytes": str(space.f_bavail * space.f_frsize),
-        "store-size-bytes": str(space.f_blocks * space.f_frsize),
-        "memory-bytes": str(_memory_bytes() * 2),
         "seccomp": _status_line("Seccomp"),
         "capabilities": _status_line("CapBnd"),
         **{name: shutil.which(name) or "" for name in ("tar", "igzip", "pigz", "zstd", "xz")},
     }
+
+
+def _try_overlay(store: Store, who: identity.Identity) -> str:
+    """Mount a small layered tree as a deployment would, write to it, and take it down."""
+    try:
+        with ExitStack() as stack:
+            workspace = stack.enter_context(store.workspace(f"probe-{os.urandom(6).hex()}"))
+            base = f"{workspace}/base"
+            os.mkdir(base)
+            tree = layers.LayeredTree(who, workspace, "probe")
+            stack.callback(tree.close)
+            tree.set_base(base)
+            tree.add_layer()
+            with tree.mounted(writable=True):
+                return "ok"
+    except OSError as err:
+        return str(err)
 
 
 def _status_line(name: str) -> str:

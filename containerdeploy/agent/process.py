@@ -2,7 +2,6 @@
 
 import os
 import selectors
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Protocol
 from containerdeploy import wire
 from containerdeploy.agent import confine
 from containerdeploy.agent.cgroups import Group
+from containerdeploy.agent.ending import Ending, verdict
 from containerdeploy.agent.events import Emitter, LogSplitter, LogStream
 from containerdeploy.agent.lease import Lease
 
@@ -23,16 +23,15 @@ STREAMS: Mapping[int, LogStream] = {1: "stdout", 2: "stderr", LOG_DESCRIPTOR: "l
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ending:
-    """How a program ended; `detail` is one line of evidence."""
+class Task:
+    """A program to be run for a step, how it is held, and what it may use up."""
 
-    outcome: wire.Outcome
-    detail: str
-    exit_code: int | None
-    wall_s: float
-    cpu_s: float
-    peak_memory_bytes: int
-    stderr_tail: str = ""
+    step: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    limits: wire.Limits
+    confinement: confine.Confinement
+    group: Group
 
 
 class Sink(Protocol):
@@ -72,13 +71,8 @@ class Runner:
 
     def run(
         self,
-        step: str,
-        limits: wire.Limits,
-        confinement: confine.Confinement,
-        group: Group,
+        task: Task,
         *,
-        argv: tuple[str, ...],
-        environment: Mapping[str, str],
         stdin: int | None = None,
         meanwhile: Callable[[], None] | None = None,
         sinks: Mapping[int, Sink] | None = None,
@@ -91,27 +85,29 @@ class Runner:
         went away.
         """
         self._lease.check()
-        watch = _Watch(limits)
+        watch = _Watch(task.limits)
         with ExitStack() as stack:
-            readers, running = _start(stack, confinement, argv, environment, stdin)
+            splitters, running = _start(stack, task, stdin, self._emitter)
             stack.callback(_end, running)
             self._lease.guard(running.kill)
             stack.callback(self._lease.guard, None)
             if meanwhile is not None:
                 stack.enter_context(_alongside(meanwhile))
-            splitters = {fd: LogSplitter(self._emitter, step, name) for fd, name in readers.items()}
+            splitters = {
+                fd: LogSplitter(self._emitter, task.step, name) for fd, name in readers.items()
+            }
             over = _listen(running, {**splitters, **(sinks or {})}, watch)
             _, status, usage = os.wait4(running.outer, 0)
             trouble = os.read(running.errors, 4096).decode(errors="replace")
         self._lease.check()
-        outcome, detail, code = over or _verdict(status, trouble, group, limits)
+        outcome, detail, code = over or verdict(status, trouble, task.group, task.limits)
         return Ending(
             outcome=outcome,
             detail=detail,
             exit_code=code,
             wall_s=time.monotonic() - watch.started,
             cpu_s=usage.ru_utime + usage.ru_stime,
-            peak_memory_bytes=group.peak_memory_bytes() or usage.ru_maxrss * 1024,
+            peak_memory_bytes=task.group.peak_memory_bytes() or usage.ru_maxrss * 1024,
             stderr_tail=next(s.tail for s in splitters.values() if s.stream == "stderr"),
         )
 
@@ -154,14 +150,10 @@ def _pass_on(sink: Sink, descriptor: int, watch: _Watch) -> bool:
 
 
 def _start(
-    stack: ExitStack,
-    confinement: confine.Confinement,
-    argv: tuple[str, ...],
-    environment: Mapping[str, str],
-    stdin: int | None,
-) -> tuple[dict[int, LogStream], confine.Running]:
+    stack: ExitStack, task: Task, stdin: int | None, emitter: Emitter
+) -> tuple[dict[int, LogSplitter], confine.Running]:
     """Start the program with a pipe for each of its streams; return our ends of them."""
-    readers: dict[int, LogStream] = {}
+    splitters: dict[int, LogSplitter] = {}
     with ExitStack() as ours:
         if stdin is None:
             stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
@@ -172,12 +164,13 @@ def _start(
             stack.callback(os.close, read)
             ours.callback(os.close, write)
             os.set_blocking(read, False)
-            readers[read], descriptors[number] = name, write
-        environment = {**environment, "MORPH_LOG_FD": str(LOG_DESCRIPTOR)}
-        program = confine.Program(argv=argv, environment=environment, descriptors=descriptors)
-        running = confine.start(confinement, program)
+            descriptors[number] = write
+            splitters[read] = LogSplitter(emitter, task.step, name)
+        environment = {**task.environment, "MORPH_LOG_FD": str(LOG_DESCRIPTOR)}
+        program = confine.Program(argv=task.argv, environment=environment, descriptors=descriptors)
+        running = confine.start(task.confinement, program)
     stack.callback(os.close, running.errors)
-    return readers, running
+    return splitters, running
 
 
 @contextmanager
@@ -219,21 +212,3 @@ def _end(running: confine.Running) -> None:
     running.kill()
     with suppress(ChildProcessError):
         os.waitpid(running.outer, 0)
-
-
-def _verdict(
-    status: int, trouble: str, group: Group, limits: wire.Limits
-) -> tuple[wire.Outcome, str, int | None]:
-    """What a program's end means; told in the order in which one cause hides another."""
-    code = os.waitstatus_to_exitcode(status)
-    if trouble:
-        return "cannot start", " ".join(trouble.split()), None
-    if code == 0:
-        return "ok", "", 0
-    if group.memory_kills():
-        return "out of memory", f"used more than {limits.memory_bytes} bytes", code
-    if code < 0 or code > 128:
-        number = -code if code < 0 else code - 128
-        with suppress(ValueError):
-            return "killed", f"ended by {signal.Signals(number).name}", code
-    return "failed", f"exit code {code}", code

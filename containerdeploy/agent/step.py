@@ -8,12 +8,13 @@ from containerdeploy import wire
 from containerdeploy.agent import confine, layers
 from containerdeploy.agent import room as rooms
 from containerdeploy.agent.cgroups import Groups
+from containerdeploy.agent.ending import Ending
 from containerdeploy.agent.events import Emitter
 from containerdeploy.agent.failures import StepFailed
 from containerdeploy.agent.identity import Identity
 from containerdeploy.agent.layers import LayeredTree
 from containerdeploy.agent.lease import Lease
-from containerdeploy.agent.process import Ending, Runner, Sink
+from containerdeploy.agent.process import Runner, Sink, Task
 from containerdeploy.agent.store import Store
 from containerdeploy.agent.unpack import Unpacker
 
@@ -72,15 +73,15 @@ class RunningStep:
                     cgroups=group.directories,
                     rlimits=group.rlimits,
                 )
-                self._ending = shop.runner.run(
-                    step.id,
-                    limits,
-                    confinement,
-                    group,
+                task = Task(
+                    step=step.id,
                     argv=step.argv,
                     environment=self._environment(),
-                    sinks=sinks,
+                    limits=limits,
+                    confinement=confinement,
+                    group=group,
                 )
+                self._ending = shop.runner.run(task, sinks=sinks)
         finally:
             self._tree.remove_directory(TMPDIR_NAME)
         if self._ending.outcome != "ok":

@@ -17,10 +17,11 @@ from containerdeploy import wire
 from containerdeploy.agent import confine, trees
 from containerdeploy.agent import room as rooms
 from containerdeploy.agent.cgroups import Groups
+from containerdeploy.agent.ending import Ending
 from containerdeploy.agent.events import Emitter
 from containerdeploy.agent.failures import StepFailed
 from containerdeploy.agent.lease import Lease
-from containerdeploy.agent.process import Ending, Runner
+from containerdeploy.agent.process import Runner, Task
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CHUNK_BYTES = 1 << 20
@@ -97,16 +98,15 @@ class Unpacker:
                     capabilities=confine.UNPACK_CAPABILITIES,
                     cgroups=group.directories,
                 )
-                ending = self._runner.run(
-                    step,
-                    limits,
-                    confinement,
-                    group,
+                task = Task(
+                    step=step,
                     argv=_tar(source.compression, rootless=self._rootless),
                     environment={"PATH": PATH, "LC_ALL": "C"},
-                    stdin=read,
-                    meanwhile=feeder.run,
+                    limits=limits,
+                    confinement=confinement,
+                    group=group,
                 )
+                ending = self._runner.run(task, stdin=read, meanwhile=feeder.run)
         finally:
             feeder.close()
         return ending, feeder.digest()

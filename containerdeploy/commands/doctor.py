@@ -67,7 +67,7 @@ def _examine_engine(engine: Engine, why: str, image: str) -> Iterator[Finding]:
 def _examine_helper(hello: wire.Hello) -> Iterator[Finding]:
     facts = hello.facts
     yield Finding(what="python", state="ok", text=f"{hello.python} in the helper")
-    yield _overlay(facts.get("overlay", ""))
+    yield _overlay(facts.get("overlay", "the agent did not try"), hello.isolation)
     yield _isolation(hello)
     yield _seccomp(facts.get("seccomp", ""))
     yield _cgroups(hello.limits)
@@ -80,11 +80,12 @@ def _examine_helper(hello: wire.Hello) -> Iterator[Finding]:
     )
 
 
-def _overlay(problem: str) -> Finding:
-    if not problem:
-        return Finding(what="overlay", state="ok", text="mounts, writable, over id-mapped layers")
+def _overlay(answer: str, isolation: str) -> Finding:
+    if answer == "ok":
+        layers = "over id-mapped layers" if isolation == "strict" else "in a user namespace"
+        return Finding(what="overlay", state="ok", text=f"mounts, writable, {layers}")
     advice = "overlayfs on id-mapped layers needs Linux 5.19, the store an ext4, xfs or btrfs disk"
-    return Finding(what="overlay", state="missing", text=problem, advice=advice)
+    return Finding(what="overlay", state="missing", text=answer, advice=advice)
 
 
 def _isolation(hello: wire.Hello) -> Finding:

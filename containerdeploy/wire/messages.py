@@ -7,7 +7,7 @@ from typing import Literal
 VERSION = 1
 MAX_LINE = 64 * 1024
 MAX_JOB = 64 * 1024 * 1024
-TEXT_PER_LINE = 8 * 1024  # six bytes for the worst character leave room for the rest of the line
+TEXT_PER_LINE = 5 * 1024  # twelve bytes for the worst character, and room for the rest
 HEARTBEAT_S = 2.0
 LEASE_S = 15.0
 

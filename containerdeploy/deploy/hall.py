@@ -1,31 +1,26 @@
 """All systems of a plan side by side: one event queue, orderly teardown, nothing left behind."""
 
-import os
 import queue
-import signal
-import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from contextlib import ExitStack, suppress
+from typing import Protocol
 
 from containerdeploy import errors, wire
+from containerdeploy.deploy import headers
+from containerdeploy.deploy.headers import Settings
+from containerdeploy.deploy.interrupts import on_interrupt
 from containerdeploy.engine import Engine
 from containerdeploy.errors import DeployError, Interrupted
 from containerdeploy.helper import sweep
 from containerdeploy.helper.staging import Staging
 from containerdeploy.helper.system import HelperRun, RunContext
-from containerdeploy.plan import Plan, PlannedDeployment, PlannedSystem
+from containerdeploy.plan import Plan, PlannedSystem
 from containerdeploy.result import (
-    DeploymentParameters,
     Happening,
     Ledger,
-    RecordedParameter,
     RunFinished,
-    RunHeader,
     RunRecord,
     RunResult,
     RunStarted,
@@ -43,19 +38,6 @@ class Listener(Protocol):
     def show(self, happening: Happening) -> None: ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How to run: `home` keeps records and caches, `store` names the engine's store volume."""
-
-    home: Path
-    store: str
-    jobs: int
-    fail_fast: bool
-    plan_json: Mapping[str, Any]
-    versions: Mapping[str, str]
-    why_engine: str = ""
-
-
 def deploy(
     plan: Plan, engine: Engine, settings: Settings, listeners: Sequence[Listener]
 ) -> RunResult:
@@ -66,22 +48,7 @@ def deploy(
     info = engine.describe()
     images = {system.image: engine.image(system.image).id for system in plan.systems}
     run = new_run_id()
-    header = RunHeader(
-        run=run,
-        verb=plan.verb,
-        cluster=plan.cluster,
-        engine={
-            "flavour": info.flavour,
-            "address": info.address,
-            "version": info.version,
-            "api-version": info.api_version,
-            "kernel": info.kernel,
-        },
-        images={system.name: images[system.image] for system in plan.systems},
-        versions=settings.versions,
-        plan=settings.plan_json,
-        parameters=tuple(_parameters(plan)),
-    )
+    header = headers.header(run, plan, info, images, settings)
     with ExitStack() as stack:
         record = stack.enter_context(RunRecord(settings.home, header))
         hall = _Hall(plan, engine, settings, [*listeners], record)
@@ -119,14 +86,14 @@ class _Hall:
                 cluster=self._plan.cluster,
                 engine=engine,
                 systems=tuple(
-                    (system.name, tuple(_names(system.deployments)))
+                    (system.name, tuple(headers.names(system.deployments)))
                     for system in self._plan.systems
                 ),
                 record=self._record.directory,
-                parents=tuple(_parents(self._plan)),
+                parents=tuple(headers.parents(self._plan)),
             )
         )
-        with Staging(run, self._record.directory) as staging, _on_interrupt(self._interrupt):
+        with Staging(run, self._record.directory) as staging, on_interrupt(self._interrupt):
             context = self._context(run, staging)
             self._helpers = [
                 HelperRun(context, system, number)
@@ -141,7 +108,7 @@ class _Hall:
             engine=self._engine,
             plan=self._plan,
             run=run,
-            owner=owner_label(self._record.directory),
+            owner=headers.owner_label(self._record.directory),
             store=self._settings.store,
             record=self._record.directory,
             digests=self._settings.home / "digests.json",
@@ -228,18 +195,6 @@ class _Hall:
             listener.show(happening)
 
 
-def owner_label(record: Path | None) -> str:
-    """Name this host and the run's record, if any: who may say whether the run is still alive."""
-    return f"{host_id()}:{record or ''}"
-
-
-def host_id() -> str:
-    with suppress(OSError):
-        if text := Path("/etc/machine-id").read_text(encoding="ascii").strip():
-            return text
-    return socket.gethostname()
-
-
 def _end(system: PlannedSystem, finished: wire.Finished) -> SystemFinished:
     outcomes = {"ok": "deployed", "failed": "failed", "interrupted": "interrupted"}
     return SystemFinished(
@@ -258,54 +213,3 @@ def _failed(system: PlannedSystem, err: DeployError) -> SystemFinished:
         details=err.details or "",
         hint=err.hint or "",
     )
-
-
-@contextmanager
-def _on_interrupt(action: Callable[[], None]) -> Iterator[None]:
-    """Call `action` for ^C and SIGTERM while the block runs, instead of ending the process."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {
-        number: signal.signal(number, lambda *_: action())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _parameters(plan: Plan) -> Iterator[DeploymentParameters]:
-    for system in plan.systems:
-        for deployment in _all(system.deployments):
-            recorded = tuple(
-                RecordedParameter(name=p.name, value=p.value, origin=p.origin, secret=p.secret)
-                for p in deployment.parameters
-            )
-            yield DeploymentParameters(
-                system=system.name, deployment=deployment.name, parameters=recorded
-            )
-
-
-def _all(deployments: Sequence[PlannedDeployment]) -> Iterator[PlannedDeployment]:
-    for deployment in deployments:
-        yield deployment
-        yield from _all(deployment.subsystems)
-
-
-def _names(deployments: Sequence[PlannedDeployment]) -> Iterator[str]:
-    return (deployment.name for deployment in _all(deployments))
-
-
-def _parents(plan: Plan) -> Iterator[tuple[str, str]]:
-    for system in plan.systems:
-        for deployment in _all(system.deployments):
-            for subsystem in deployment.subsystems:
-                yield subsystem.name, deployment.name
-
-
-def default_jobs() -> int:
-    """Systems side by side: as many as there are processors to use."""
-    return max(1, len(os.sched_getaffinity(0)))

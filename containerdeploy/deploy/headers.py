@@ -1,0 +1,94 @@
+"""What is said of a run before it starts: settings, the record's header, who owns it."""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from containerdeploy.engine import EngineInfo
+from containerdeploy.plan import Plan, PlannedDeployment
+from containerdeploy.result import DeploymentParameters, RecordedParameter, RunHeader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to run: `home` keeps records and caches, `store` names the engine's store volume."""
+
+    home: Path
+    store: str
+    jobs: int
+    fail_fast: bool
+    plan_json: Mapping[str, Any]
+    versions: Mapping[str, str]
+    why_engine: str = ""
+
+
+def header(
+    run: str, plan: Plan, info: EngineInfo, images: Mapping[str, str], settings: Settings
+) -> RunHeader:
+    """Return the header of a run's record; `images` maps names to ids."""
+    return RunHeader(
+        run=run,
+        verb=plan.verb,
+        cluster=plan.cluster,
+        engine={
+            "flavour": info.flavour,
+            "address": info.address,
+            "version": info.version,
+            "api-version": info.api_version,
+            "kernel": info.kernel,
+        },
+        images={system.name: images[system.image] for system in plan.systems},
+        versions=settings.versions,
+        plan=settings.plan_json,
+        parameters=tuple(_parameters(plan)),
+    )
+
+
+def owner_label(record: Path | None) -> str:
+    """Name this host and the run's record, if any: who may say whether the run is still alive."""
+    return f"{host_id()}:{record or ''}"
+
+
+def host_id() -> str:
+    with suppress(OSError):
+        if text := Path("/etc/machine-id").read_text(encoding="ascii").strip():
+            return text
+    return socket.gethostname()
+
+
+def _parameters(plan: Plan) -> Iterator[DeploymentParameters]:
+    for system in plan.systems:
+        for deployment in every(system.deployments):
+            recorded = tuple(
+                RecordedParameter(name=p.name, value=p.value, origin=p.origin, secret=p.secret)
+                for p in deployment.parameters
+            )
+            yield DeploymentParameters(
+                system=system.name, deployment=deployment.name, parameters=recorded
+            )
+
+
+def every(deployments: Sequence[PlannedDeployment]) -> Iterator[PlannedDeployment]:
+    for deployment in deployments:
+        yield deployment
+        yield from every(deployment.subsystems)
+
+
+def names(deployments: Sequence[PlannedDeployment]) -> Iterator[str]:
+    return (deployment.name for deployment in every(deployments))
+
+
+def parents(plan: Plan) -> Iterator[tuple[str, str]]:
+    for system in plan.systems:
+        for deployment in every(system.deployments):
+            for subsystem in deployment.subsystems:
+                yield subsystem.name, deployment.name
+
+
+def default_jobs() -> int:
+    """Systems side by side: as many as there are processors to use."""
+    return max(1, len(os.sched_getaffinity(0)))
