@@ -93,9 +93,6 @@ class Runner:
             stack.callback(self._lease.guard, None)
             if meanwhile is not None:
                 stack.enter_context(_alongside(meanwhile))
-            splitters = {
-                fd: LogSplitter(self._emitter, task.step, name) for fd, name in readers.items()
-            }
             over = _listen(running, {**splitters, **(sinks or {})}, watch)
             _, status, usage = os.wait4(running.outer, 0)
             trouble = os.read(running.errors, 4096).decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Folds what happens in a run into results, and keeps the run's record."""
+"""What can happen in a run: the values that the hall puts on its one queue, in order."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,11 @@ from containerdeploy import wire
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted:
-    """`systems` maps each system's label to the names of its deployments, in order."""
+    """`systems` maps each system's label to the names of its deployments, in order.
+
+    Subsystems' may be among them; `parents` maps each of these to the deployment that it is
+    written into.
+    """
 
     run: str
     verb: str
@@ -16,6 +20,7 @@ class RunStarted:
     engine: str
     systems: tuple[tuple[str, tuple[str, ...]], ...]
     record: Path
+    parents: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
