@@ -33,6 +33,8 @@ KEEP = 100
 _FLUSH_S = 0.5
 _BUFFER = 256 * 1024
 _REMOVING = ".removing-"
+_EVENTS = "the run's events"
+_LOGS = "the steps' logs"
 
 
 class RunRecord:
@@ -86,12 +88,15 @@ class RunRecord:
 
     def take(self, happening: Happening) -> None:
         """Record the next happening; never raises for a disk."""
+        is_time = time.monotonic() - self._flushed > _FLUSH_S
+        if is_time:
+            self._flushed = time.monotonic()
         if self._events and not self._is_too_soon(happening):
-            with self._sparing("the run's events"):
-                self._write_event(happening)
+            with self._sparing(_EVENTS, self._lose_events):
+                self._write_event(self._events, happening, flush=is_time)
         if self._logs:
-            with self._sparing("the steps' logs"):
-                self._write_log(happening)
+            with self._sparing(_LOGS, self._lose_logs):
+                _write_log(self._logs, happening, flush=is_time)
 
     def finish(self, results: RunResult) -> None:
         """Write the final record; call it last."""
@@ -109,22 +114,11 @@ class RunRecord:
         self._progress[happening.system] = now
         return False
 
-    def _write_event(self, happening: Happening) -> None:
-        assert self._events is not None
+    def _write_event(self, events: BinaryIO, happening: Happening, *, flush: bool) -> None:
         body = happening_to_json(happening, self._clock())
-        self._events.write(json.dumps(body, separators=(",", ":")).encode("ascii") + b"\n")
-        if time.monotonic() - self._flushed > _FLUSH_S:
-            self._flushed = time.monotonic()
-            self._events.flush()
-            if self._logs:
-                self._logs.flush()
-
-    def _write_log(self, happening: Happening) -> None:
-        assert self._logs is not None
-        if isinstance(happening, Heard):
-            self._logs.take(happening.system, happening.event)
-        elif isinstance(happening, SystemFinished):
-            self._logs.end(happening.system)
+        events.write(json.dumps(body, separators=(",", ":")).encode("ascii") + b"\n")
+        if flush:
+            events.flush()
 
     def _write_record(self, ending: dict[str, Any]) -> None:
         body = {
@@ -134,30 +128,36 @@ class RunRecord:
             **ending,
             "warnings": self._warnings,
         }
-        write_atomically(self.directory / "record.json", json.dumps(body, indent=1).encode("ascii"))
+        text = json.dumps(body, indent=1, default=str)
+        write_atomically(self.directory / "record.json", text.encode("ascii"))
 
     def _close_files(self) -> None:
         events, self._events = self._events, None
         logs, self._logs = self._logs, None
         if logs:
-            with self._sparing("the steps' logs"):
+            with self._sparing(_LOGS):
                 logs.close()
         if events:
-            with self._sparing("the run's events"):
+            with self._sparing(_EVENTS):
                 events.close()
 
+    def _lose_events(self) -> None:
+        _discard(self._events)
+        self._events = None
+
+    def _lose_logs(self) -> None:
+        _discard(self._logs)
+        self._logs = None
+
     @contextmanager
-    def _sparing(self, what: str) -> Iterator[None]:
-        """Turn a disk that fails into a warning, and write no more of what failed."""
+    def _sparing(self, what: str, lose: Callable[[], None] | None = None) -> Iterator[None]:
+        """Turn a disk that fails into a warning; `lose` gives up what failed."""
         try:
             yield
         except OSError as err:
             self._warnings.append(f"{what} could not be written: {err}")
-            if "events" in what:
-                _discard(self._events)
-                self._events = None
-            if "logs" in what:
-                self._logs = None
+            if lose:
+                lose()
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -190,7 +190,16 @@ def prune(runs: Path, keep: int) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _discard(file: BinaryIO | None) -> None:
+def _write_log(logs: StepLogs, happening: Happening, *, flush: bool) -> None:
+    if isinstance(happening, Heard):
+        logs.take(happening.system, happening.event)
+    elif isinstance(happening, SystemFinished):
+        logs.end(happening.system)
+    if flush:
+        logs.flush()
+
+
+def _discard(file: BinaryIO | StepLogs | None) -> None:
     if file:
         with suppress(OSError):
             file.close()

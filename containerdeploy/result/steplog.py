@@ -1,5 +1,6 @@
 """Writes every step's whole log to a file of its own, as the bytes that it said."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -57,8 +58,10 @@ class StepLogs:
                 log.file.flush()
 
     def close(self) -> None:
-        for system in list(self._open):
-            self.end(system)
+        """Close all; after an error, too, nothing is left open."""
+        with ExitStack() as stack:
+            for system in list(self._open):
+                stack.callback(self.end, system)
 
     def _start(self, system: str, event: wire.StepStarted) -> None:
         self.end(system)
