@@ -113,6 +113,8 @@ class DockerEngine:
         try:
             retry.passing(attempt)
         except EngineError as err:
+            if err is failures[0]:
+                raise
             raise failures[0] from err
 
     def wait(self, container: ContainerId, timeout_s: float) -> int | None:
