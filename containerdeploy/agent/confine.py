@@ -139,6 +139,9 @@ def _outer(
     for directory in confinement.cgroups:
         with open(f"{directory}/cgroup.procs", "w", encoding="ascii") as stream:
             stream.write("0")
+    # Here, for the program itself is undumpable at first and may not write to its own /proc.
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as stream:
+        stream.write("1000")
     syscalls.unshare(NAMESPACES)
     init = os.fork()
     if init == 0:
@@ -236,8 +239,6 @@ def _drop_capabilities(keep: frozenset[str]) -> None:
 
 
 def _limit(confinement: Confinement) -> None:
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as stream:
-        stream.write("1000")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MAX_OPEN_FILES, hard)
     for kind, value in (
