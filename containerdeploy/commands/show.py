@@ -104,9 +104,9 @@ def _log_lines(path: Path, *, terminal: bool) -> Iterator[str]:
     shown = text.for_terminal if terminal else text.for_file
     if not path.is_file():
         return
-    with path.open("rb") as file:
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         while piece := file.readline(_PIECE):
-            yield shown(piece.removesuffix(b"\n").decode("utf-8", "surrogateescape"))
+            yield shown(piece.removesuffix("\n"))
 
 
 def _unknown_step(results: RunResult, wanted: str) -> UsageError:

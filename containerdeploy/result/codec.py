@@ -5,7 +5,6 @@ rest are its fields; a helper's `event` is as on the wire. Text that is not UTF-
 there as lone surrogates (PEP 383), escaped: the JSON is pure ASCII.
 """
 
-import json
 import types
 import typing
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ class CodecError(ValueError):
 
 
 _HAPPENINGS: dict[str, Any] = {kind.__name__: kind for kind in typing.get_args(Happening)}
+_EVENTS: dict[str, Any] = {kind.__name__: kind for kind in typing.get_args(wire.Event)}
 
 
 def to_json(value: Any) -> Any:
@@ -41,7 +41,8 @@ def happening_to_json(happening: Happening, at: float) -> dict[str, Any]:
     """Return a happening as one JSON object; `at` is seconds since the epoch."""
     body: dict[str, Any] = {"happening": type(happening).__name__, "at": round(at, 3)}
     if isinstance(happening, happenings.Heard):
-        event = json.loads(wire.encode(happening.event))
+        # Not wire.encode: an event from a short line may be long when all its fields are written.
+        event = {"event": type(happening.event).__name__, **to_json(happening.event)}
         body |= {"system": happening.system, "event": event}
     else:
         body |= to_json(happening)
@@ -50,18 +51,16 @@ def happening_to_json(happening: Happening, at: float) -> dict[str, Any]:
 
 def happening_from_json(body: Any) -> Happening:
     """Read what happening_to_json wrote; raise CodecError."""
-    name = body.get("happening") if isinstance(body, dict) else None
-    kind = _HAPPENINGS.get(str(name))
-    if kind is None:
-        raise CodecError(f"no happening is called {str(name)[:40]!r}")
-    if kind is not happenings.Heard:
-        happening: Happening = from_json(kind, body, str(name))
-        return happening
-    try:
-        event = wire.decode(json.dumps(body.get("event")).encode())
-    except wire.WireError as err:
-        raise CodecError(f"Heard.event: {err}") from err
-    return happenings.Heard(system=from_json(str, body.get("system"), "Heard.system"), event=event)
+    happening: Happening
+    kind = _named(_HAPPENINGS, body, "happening")
+    if kind is happenings.Heard:
+        event = body.get("event")
+        heard = from_json(_named(_EVENTS, event, "event"), event, "Heard.event")
+        system = from_json(str, body.get("system"), "Heard.system")
+        happening = happenings.Heard(system=system, event=heard)
+    else:
+        happening = from_json(kind, body, kind.__name__)
+    return happening
 
 
 def from_json(hint: Any, value: Any, where: str) -> Any:
@@ -85,6 +84,13 @@ def from_json(hint: Any, value: Any, where: str) -> Any:
     if hint is type(None) and value is None:
         return None
     return _plain(hint, value, where)
+
+
+def _named(kinds: dict[str, Any], body: Any, key: str) -> Any:
+    name = body.get(key) if isinstance(body, dict) else None
+    if not isinstance(name, str) or name not in kinds:
+        raise CodecError(f"no {key} is called {str(name)[:40]!r}")
+    return kinds[name]
 
 
 def _plain(hint: Any, value: Any, where: str) -> Any:

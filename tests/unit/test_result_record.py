@@ -141,6 +141,17 @@ def test_events_come_back_as_they_went_in(tmp_path: Path) -> None:
         assert happening_from_json(body) == happening
 
 
+def test_an_event_that_is_long_when_written_out_is_recorded_all_the_same(tmp_path: Path) -> None:
+    """A helper can leave out the fields that have defaults."""
+    changes = '{"kind":"added","path":""},' * 2300
+    line = f'{{"event":"Changed","step":"prod:x","changes":[{changes[:-1]}]}}\n'
+    event = wire.decode(line.encode())
+    with pytest.raises(wire.WireError):
+        wire.encode(event)
+    directory = record(tmp_path, heard(event))
+    assert sum(1 for _ in read_changes(directory)) == 2300
+
+
 def test_progress_is_recorded_once_a_second(tmp_path: Path) -> None:
     now = iter([0.0] + [n / 100 for n in range(100, 10_000)])
     with RunRecord(tmp_path, header(), clock=lambda: next(now)) as writer:
