@@ -5,10 +5,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 from rich.table import Column
-from rich.text import Text
 
 from containerdeploy import wire
 from containerdeploy.report import text
@@ -54,7 +54,7 @@ class LiveReporter:
 
     def _print(self, lines: list[str]) -> None:
         if lines:
-            self._console.print(Text("\n".join(lines)))
+            self._console.print(_Lines("\n".join(lines)), end="")
 
     def _update(self, happening: Happening) -> None:
         match happening:
@@ -91,3 +91,13 @@ class LiveReporter:
                 self._rows.update(task, completed=event.done, total=total, amount=progress(event))
             case _:
                 pass
+
+
+class _Lines:
+    """Text as it is: rich's own Text looks at every character, and floods are slow through it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Segment(f"{self._text}\n")
