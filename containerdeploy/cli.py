@@ -199,3 +199,27 @@ def cleanup(engine: str, image: str | None) -> None:
     from containerdeploy.commands.cleanup import run_cleanup
 
     click.echo(run_cleanup(engine, image))
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def runs(as_json: bool) -> int:
+    """List the runs that there are records of, the newest first."""
+    from containerdeploy import places
+    from containerdeploy.commands.runs import runs as command
+
+    return command(places.home(), sys.stdout, as_json=as_json)
+
+
+@cli.command()
+@click.argument("run", default="last")
+@click.option("--changes", is_flag=True, help="Every path that the steps changed.")
+@click.option("--log", metavar="STEP", help="The whole log of a step.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def show(run: str, changes: bool, log: str | None, as_json: bool) -> int:
+    """Show the record of RUN: its id, the start of it, or `last`."""
+    from containerdeploy import places
+    from containerdeploy.commands.show import show as command
+
+    home = places.home()
+    return command(home, run, sys.stdout, changes=changes, log=log, as_json=as_json)

@@ -42,6 +42,7 @@ class Conduct:
         self._deployments: set[str] = set()
         self._planned: dict[str, _Planned] = {}
         self._slots: dict[str, str] = {}
+        self._piped: set[str] = set()
         for deployment in _flatten(job.deployments):
             self._expect(deployment)
         self._greeted = False
@@ -98,6 +99,8 @@ class Conduct:
         self._deployments.add(deployment.name)
         if deployment.output:
             self._slots[deployment.output.slot] = deployment.name
+            if deployment.output.piped:
+                self._piped.add(deployment.output.slot)
         own: tuple[tuple[int, str, wire.StepKind], ...] = (
             (_BASE, wire.base_step(deployment.name), "base"),
             (_METADATA, wire.metadata_step(deployment.name), "metadata"),
@@ -171,6 +174,8 @@ class Conduct:
         if event.slot in self._delivered:
             self._refuse("a second artifact in one slot", event.slot)
         self._check_counts("Artifact", event.size_bytes)
+        if event.kind == "stream" and event.slot not in self._piped:
+            self._refuse("a stream where none was asked for", event.name)
         if event.kind == "file" and not _DIGEST.fullmatch(event.sha256):
             self._refuse("a file without a SHA-256", event.sha256)
         self._delivered.add(event.slot)

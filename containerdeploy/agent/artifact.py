@@ -22,7 +22,7 @@ FIFO_MODE = 0o666
 class Taken:
     """An artifact as it lies in its slot; a directory has no digest of its own."""
 
-    kind: Literal["file", "directory"]
+    kind: Literal["file", "directory", "stream"]
     size_bytes: int
     sha256: str
 
@@ -31,8 +31,7 @@ class StreamFile:
     """The other end of a location that is a FIFO: written to a new file, digest on the way."""
 
     def __init__(self, fifo: str, path: str) -> None:
-        os.mkfifo(fifo)
-        os.chmod(fifo, FIFO_MODE)
+        make_fifo(fifo)
         self.reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         with suppress(OSError):  # an ordinary user has a quota for pipes
             fcntl.fcntl(self.reader, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -58,6 +57,12 @@ class StreamFile:
         if not self._size:
             raise StepFailed("failed", "the extension wrote nothing to its location")
         return Taken(kind="file", size_bytes=self._size, sha256=self._hash.hexdigest())
+
+
+def make_fifo(path: str) -> None:
+    """Make a FIFO that the extension may write to, whoever owns the directory."""
+    os.mkfifo(path)
+    os.chmod(path, FIFO_MODE)
 
 
 def take(slot: str, name: str, lease: Lease, *, wanted: wire.OutputKind) -> Taken | None:

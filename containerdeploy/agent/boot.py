@@ -17,6 +17,7 @@ def boot(archive: str, job_line: bytes) -> None:
         modes = json.loads(loader.get_data(f"{archive}/{INDEX}"))
         for name, mode in modes.items():
             path = f"{directory}/{name}"
+            os.makedirs(os.path.dirname(path), exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(loader.get_data(f"{archive}/extensions/{name}"))

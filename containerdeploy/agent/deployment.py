@@ -140,6 +140,8 @@ class Deploying:
             output = self._deployment.output
             if output is None or output.kind == "none":
                 step.run(tuple(binds))
+            elif output.piped:
+                self._write_piped(step, output, binds)
             elif output.kind == "stream":
                 self._write_stream(step, output, binds)
             else:
@@ -160,15 +162,31 @@ class Deploying:
         finally:
             stream.close()
 
-    def _write_slot(self, step: RunningStep, output: wire.Output, binds: list[rooms.Bind]) -> None:
+    def _write_piped(self, step: RunningStep, output: wire.Output, binds: list[rooms.Bind]) -> None:
+        """The location is a FIFO that the controller reads: announce it, then run."""
         slot = _slot(output)
+        artifact.make_fifo(f"{slot}/{output.name}")
+        announced = artifact.Taken(kind="stream", size_bytes=0, sha256="")
+        self._deliver(output, announced)
+        with self._slot_clone(slot):
+            bind = rooms.Bind(source=SLOT_CLONE, target=wire.OUTPUT, read_only=False)
+            step.run((*binds, bind))
+
+    @contextmanager
+    def _slot_clone(self, slot: str) -> Iterator[None]:
+        """Show the slot at SLOT_CLONE with the extension's ids."""
         os.makedirs(SLOT_CLONE, exist_ok=True)
         identities.clone_for(self._shop.identity, slot, SLOT_CLONE)
         try:
-            bind = rooms.Bind(source=SLOT_CLONE, target=wire.OUTPUT, read_only=False)
-            step.run((*binds, bind))
+            yield
         finally:
             identities.discard(SLOT_CLONE)
+
+    def _write_slot(self, step: RunningStep, output: wire.Output, binds: list[rooms.Bind]) -> None:
+        slot = _slot(output)
+        with self._slot_clone(slot):
+            bind = rooms.Bind(source=SLOT_CLONE, target=wire.OUTPUT, read_only=False)
+            step.run((*binds, bind))
         taken = artifact.take(slot, output.name, self._shop.lease, wanted=output.kind)
         for other in artifact.others(slot, output.name):
             step.note(f"{other!r}, which it left beside its location, is not kept")

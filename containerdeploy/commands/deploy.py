@@ -12,6 +12,7 @@ from containerdeploy import deploy, places, planning, report
 from containerdeploy.commands import plan as plan_command
 from containerdeploy.engine.choose import open_engine
 from containerdeploy.plan import Options
+from containerdeploy.result import RunResult
 
 Progress = Literal["auto", "rich", "plain", "json", "quiet"]
 
@@ -52,7 +53,10 @@ def run_deploy(cluster: Path, definitions: Path | None, options: Options, manner
             },
             why_engine=chosen.why,
         )
-        result = deploy.deploy(plan, chosen.engine, settings, reporters)
-        for reporter in reporters:
-            reporter.close(result)
+        result = RunResult()
+        try:
+            result = deploy.deploy(plan, chosen.engine, settings, reporters)
+        finally:
+            for reporter in reporters:
+                reporter.close(result)
     return result.exit_code or 0

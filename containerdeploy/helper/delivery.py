@@ -24,9 +24,14 @@ def deliver(artifact: wire.Artifact, staged: Path, target: Path) -> None:
         raise ProtocolError(
             f"the artifact {artifact.name!r} is not the directory it was said to be"
         )
+    put_in_place(source, target)
+
+
+def put_in_place(source: Path, target: Path) -> None:
+    """Rename; raise DeployError if a directory is in the way or the target can't be written."""
     refuse_directory(target)
     try:
-        if artifact.kind == "directory" and os.path.lexists(target):
+        if source.is_dir() and os.path.lexists(target):
             raise FileExistsError(f"{target} exists")
         source.rename(target)
     except OSError as err:

@@ -9,6 +9,7 @@ import importlib.util
 import io
 import json
 import marshal
+import sys
 import zipfile
 from functools import cache
 from importlib import resources
@@ -67,9 +68,13 @@ def _archive() -> bytes:
 def _add_module(archive: zipfile.ZipFile, name: str, item: Traversable) -> None:
     source = item.read_bytes()
     _add(archive, name, source)
+    _add(archive, name + "c", _compiled(name, source))
+
+
+def _compiled(name: str, source: bytes) -> bytes:
     code = compile(source, name, "exec", dont_inherit=True, optimize=0)
     header = importlib.util.MAGIC_NUMBER + UNCHECKED_HASH.to_bytes(4, "little")
-    _add(archive, name + "c", header + importlib.util.source_hash(source) + marshal.dumps(code))
+    return header + importlib.util.source_hash(source) + marshal.dumps(code)
 
 
 def _add_extensions(archive: zipfile.ZipFile, folder: Traversable) -> None:
@@ -80,6 +85,10 @@ def _add_extensions(archive: zipfile.ZipFile, folder: Traversable) -> None:
             data = item.read_bytes()
             modes[item.name] = 0o755 if data.startswith(b"#!") else 0o644
             _add(archive, f"extensions/{item.name}", data)
+            if item.name.endswith(".py"):
+                cached = f"__pycache__/{item.name[:-3]}.{sys.implementation.cache_tag}.pyc"
+                modes[cached] = 0o644
+                _add(archive, f"extensions/{cached}", _compiled(item.name, data))
     _add(archive, "extensions/index.json", json.dumps(modes, sort_keys=True).encode())
 
 

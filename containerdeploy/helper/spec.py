@@ -27,10 +27,21 @@ TMP_TMPFS_BYTES = 64 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """A staging directory, and what it is called below the helper's output directory."""
+    """A staging directory, and what the part that the helper sees is called there.
+
+    `received` is beyond the helper's reach: what comes through a FIFO is written there.
+    """
 
     name: str
-    directory: Path
+    staging: Path
+
+    @property
+    def directory(self) -> Path:
+        return self.staging / "slot"
+
+    @property
+    def received(self) -> Path:
+        return self.staging / "received"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +117,9 @@ def job(system: PlannedSystem, place: Placement, *, shared_host: bool) -> wire.J
         kind="deploy",
         run=place.name,
         system=system.name,
-        deployments=tuple(_deployment(item, place) for item in system.deployments),
+        deployments=tuple(
+            _deployment(item, place, shared_host=shared_host) for item in system.deployments
+        ),
         source_date_epoch=place.source_date_epoch,
         hold=not shared_host,
         keep_going=place.keep_going,
@@ -129,7 +142,7 @@ def step_ids(deployments: Sequence[wire.Deployment]) -> Iterator[str]:
 
 
 def _deployment(
-    planned: PlannedDeployment, place: Placement, *, inside: bool = False
+    planned: PlannedDeployment, place: Placement, *, shared_host: bool, inside: bool = False
 ) -> wire.Deployment:
     output = None
     location = planned.location
@@ -138,7 +151,8 @@ def _deployment(
     elif planned.target is not None:
         kind = planned.write.extension.sidecar.output
         slot = place.slots[planned.name].name
-        output = wire.Output(slot=slot, name=planned.target.name, kind=kind)
+        piped = kind == "stream" and shared_host
+        output = wire.Output(slot=slot, name=planned.target.name, kind=kind, piped=piped)
         location = f"{wire.OUTPUT}/{planned.target.name}"
     tree = wire.TREE
 
@@ -155,7 +169,10 @@ def _deployment(
         ),
         write=step(planned.write, len(planned.configure) + 1, tree, location),
         output=output,
-        subsystems=tuple(_deployment(sub, place, inside=True) for sub in planned.subsystems),
+        subsystems=tuple(
+            _deployment(sub, place, shared_host=shared_host, inside=True)
+            for sub in planned.subsystems
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from containerdeploy import source, wire
 from containerdeploy.engine import ContainerId, Engine
 from containerdeploy.errors import DeployError, Interrupted, SourceError
 from containerdeploy.helper import delivery, spec, transfer
+from containerdeploy.helper.reception import Reception
 from containerdeploy.helper.session import Order, OtherHost, Session
 from containerdeploy.helper.staging import Staging
 from containerdeploy.plan import Plan, PlannedDeployment, PlannedSystem
@@ -41,6 +42,8 @@ class HelperRun:
         self._number = number
         self._lock = threading.Lock()
         self._session: Session | None = None
+        self._reception: Reception | None = None
+        self._received = ""
         self._stopping = False
         self.is_clean = True
 
@@ -60,7 +63,7 @@ class HelperRun:
         finally:
             nonce_path.unlink(missing_ok=True)
             for slot in slots.values():
-                self._context.staging.remove(slot.directory)
+                self._context.staging.remove(slot.staging)
 
     def stop(self) -> None:
         with self._lock:
@@ -80,7 +83,7 @@ class HelperRun:
             container=spec.container(self._system, place, shared_host=shared_host),
             job=spec.job(self._system, place, shared_host=shared_host),
             nonce=nonce,
-            hear=lambda event: context.hear(Heard(system=self._system.name, event=event)),
+            hear=lambda event: self._hear(place, event),
             take=lambda container, item: self._take(place, container, item, shared=shared_host),
             stage=None if shared_host else lambda container: self._stage(place, container),
         )
@@ -93,6 +96,9 @@ class HelperRun:
             return session.run()
         finally:
             self.is_clean = session.is_clean
+            if self._reception is not None:
+                self._reception.abandon()
+                self._reception = None
 
     def _place(self, slots: dict[str, spec.Slot], nonce: Path) -> spec.Placement:
         """Read the sources' digests and make the staging directories, into `slots`."""
@@ -102,7 +108,9 @@ class HelperRun:
             if deployment.target is not None:
                 delivery.refuse_directory(deployment.target)
                 directory = context.staging.make(deployment.target, self._number * 1000 + number)
-                slots[deployment.name] = spec.Slot(name=str(number), directory=directory)
+                slot = spec.Slot(name=str(number), staging=directory)
+                slots[deployment.name] = slot
+                slot.directory.mkdir(mode=0o700)
         return spec.Placement(
             run=context.run,
             owner=context.owner,
@@ -150,20 +158,46 @@ class HelperRun:
     ) -> None:
         """Bring an artifact to its target, and tell."""
         slot = place.slots[item.deployment]
+        if item.kind == "stream":
+            self._reception = Reception(slot.directory / item.name, slot.received)
+            self._received = item.deployment
+            return
         if not shared:
             path = f"{wire.OUTPUT}/{slot.name}/{item.name}"
             stream = self._context.engine.fetch(container, path)
             transfer.unpack_file(stream, item, slot.directory)
-        target = next(d.target for d in self._system.deployments if d.name == item.deployment)
-        assert target is not None
+        target = self._target(item.deployment)
         delivery.deliver(item, slot.directory, target)
+        self._tell(item.deployment, target, item.size_bytes, item.sha256)
+
+    def _hear(self, place: spec.Placement, event: wire.Event) -> None:
+        """Pass an event on; the end of a write extension is the end of what it streams."""
+        self._context.hear(Heard(system=self._system.name, event=event))
+        reception = self._reception
+        if reception is None or not isinstance(event, wire.StepFinished):
+            return
+        if event.outcome == "ok" or reception.failure is not None:
+            reception.finish()
+            target = self._target(self._received)
+            delivery.put_in_place(reception.received, target)
+            self._tell(self._received, target, reception.size_bytes, reception.sha256)
+        else:
+            reception.abandon()
+        self._reception = None
+
+    def _target(self, deployment: str) -> Path:
+        target = next(d.target for d in self._system.deployments if d.name == deployment)
+        assert target is not None
+        return target
+
+    def _tell(self, deployment: str, target: Path, size_bytes: int, sha256: str) -> None:
         self._context.hear(
             Delivered(
                 system=self._system.name,
-                deployment=item.deployment,
+                deployment=deployment,
                 path=target,
-                size_bytes=item.size_bytes,
-                sha256=item.sha256,
+                size_bytes=size_bytes,
+                sha256=sha256,
             )
         )
 

@@ -81,12 +81,14 @@ class Output:
     """The file or directory that a write extension is to leave in the helper's output directory.
 
     `slot` is a directory below OUTPUT that belongs to this deployment (for the extension it is
-    OUTPUT itself); `name` is the entry in it.
+    OUTPUT itself); `name` is the entry in it. A `piped` output is a FIFO there that the controller
+    reads itself: what it digests is what it writes.
     """
 
     slot: str
     name: str
     kind: OutputKind = "any"
+    piped: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,12 +214,16 @@ class StepFinished:
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """What a write extension left: one regular file (with digest) or one directory (without)."""
+    """What a write extension left: one regular file (with digest) or one directory (without).
+
+    A `stream` is announced before the extension starts: the controller reads the FIFO and counts
+    and digests for itself.
+    """
 
     deployment: str
     slot: str
     name: str
-    kind: Literal["file", "directory"]
+    kind: Literal["file", "directory", "stream"]
     size_bytes: int
     sha256: str = ""
 

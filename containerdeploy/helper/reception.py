@@ -1,0 +1,105 @@
+"""Reads an artifact out of the FIFO that a write extension writes it to, as it comes.
+
+The controller itself digests and writes what it reads: the file in place is what was digested, and
+no byte of it is read twice.
+"""
+
+import fcntl
+import hashlib
+import os
+import select
+import stat
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from containerdeploy.errors import DeployError, ProtocolError
+
+CHUNK_BYTES = 1 << 20
+POLL_MS = 100
+
+
+class Reception:
+    """A thread that receives one artifact; `finish` when the extension is done, or `abandon`."""
+
+    def __init__(self, fifo: Path, received: Path) -> None:
+        """Open both ends' files; raise ProtocolError if `fifo` is none."""
+        self.received = received
+        self.size_bytes = 0
+        self.sha256 = ""
+        self._reader = _open_fifo(fifo)
+        # A writer of our own, so that the stream ends when we say so and not at the first close.
+        self._own = os.open(f"/proc/self/fd/{self._reader}", os.O_WRONLY | os.O_CLOEXEC)
+        self._over = threading.Event()
+        self._failure: OSError | None = None
+        self._thread = threading.Thread(target=self._receive, daemon=True, name="reception")
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Take what is still in the pipe; raise DeployError if it could not all be written."""
+        self._close()
+        if self._failure is not None:
+            raise DeployError(
+                f"cannot write the result to {self.received}",
+                details=str(self._failure),
+                hint="make room on that disk, or choose another location",
+            ) from self._failure
+        if not self.size_bytes:
+            raise DeployError("the write extension exited well but wrote nothing to its location")
+
+    def abandon(self) -> None:
+        """Stop, and keep nothing."""
+        self._close()
+        self.received.unlink(missing_ok=True)
+
+    @property
+    def failure(self) -> OSError | None:
+        """Why writing stopped early: the extension then only knows of a broken pipe."""
+        return self._failure
+
+    def _close(self) -> None:
+        self._over.set()
+        self._thread.join()
+        if self._own >= 0:
+            os.close(self._own)
+            self._own = -1
+
+    def _receive(self) -> None:
+        digest = hashlib.sha256()
+        try:
+            with self.received.open("xb", buffering=0) as target:
+                while (chunk := self._next()) is not None:
+                    digest.update(chunk)
+                    self.size_bytes += len(chunk)
+                    rest = memoryview(chunk)
+                    while rest:
+                        rest = rest[target.write(rest) :]
+        except OSError as err:
+            self._failure = err
+        finally:
+            os.close(self._reader)
+            self.sha256 = digest.hexdigest()
+
+    def _next(self) -> bytes | None:
+        """Return the next piece; None once it is over and the pipe is empty."""
+        poll = select.poll()
+        poll.register(self._reader, select.POLLIN)
+        while True:
+            is_over = self._over.is_set()
+            if poll.poll(0 if is_over else POLL_MS):
+                return os.read(self._reader, CHUNK_BYTES)
+            if is_over:
+                return None
+
+
+def _open_fifo(path: Path) -> int:
+    try:
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as err:
+        raise ProtocolError("the helper's stream can't be opened", details=str(err)) from err
+    if not stat.S_ISFIFO(os.fstat(reader).st_mode):
+        os.close(reader)
+        raise ProtocolError("the helper's stream is no FIFO")
+    with suppress(OSError):  # an ordinary user has a quota for pipes
+        fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, CHUNK_BYTES)
+    return reader
