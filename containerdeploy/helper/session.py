@@ -163,6 +163,6 @@ def _explained(err: Exception, stream: EventStream) -> DeployError:
     if isinstance(err, TimeoutError):
         return ProtocolError(f"the helper said nothing for {SILENCE_S:.0f} s")
     assert isinstance(err, DeployError)
-    if stream.stderr and not err.details:
-        err.details = stream.stderr
+    if words := stream.last_words():
+        err.details = "\n".join(filter(None, (err.details, words)))
     return err

@@ -1,12 +1,14 @@
 """Reads a helper's events off its attached stream, bounded at every place."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from containerdeploy import wire
 from containerdeploy.engine import Attached
-from containerdeploy.errors import ProtocolError
+from containerdeploy.errors import EngineError, ProtocolError
 
 STDERR_TAIL_BYTES = 16 * 1024
+LAST_WORDS_S = 0.5
 
 
 class EventStream:
@@ -32,6 +34,14 @@ class EventStream:
                 yield from self._lines(data)
         if self._buffer:
             raise ProtocolError("the helper's stream ended in the middle of a line")
+
+    def last_words(self) -> str:
+        """Read on for a moment after a failure; return what the agent's stderr said."""
+        with suppress(EngineError, TimeoutError):
+            while (piece := self._attached.read(LAST_WORDS_S)) is not None:
+                if piece[0] == "stderr":
+                    self._stderr = (self._stderr + piece[1])[-STDERR_TAIL_BYTES:]
+        return self.stderr
 
     def _lines(self, data: bytes) -> Iterator[wire.Event]:
         self._buffer += data
