@@ -19,6 +19,8 @@ from tests import daemons, leftovers
 
 ROOT = Path(__file__).resolve().parent.parent
 STARTERS = {"docker": daemons.docker_daemon, "podman": daemons.podman_service}
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_TIMEOUT_S = 30.0
 SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"
 # A program that tells whether a package is there: the package.
 PACKAGES = {
@@ -56,8 +58,8 @@ class Unavailable(Exception):
 def main(argv: Sequence[str]) -> int:
     """Run `argv` with engines; return its exit code, or 130 when interrupted."""
     os.environ["PATH"] += SBIN
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    for number in STOPPING:
+        signal.signal(number, _interrupt)
     leftovers.adopt_orphans()
     try:
         with engines(_required()) as environment:
@@ -100,7 +102,7 @@ def engines(required: frozenset[str]) -> Iterator[Mapping[str, str]]:
 
 def _leave_in_peace() -> None:
     """Let nothing interrupt the cleaning up."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
 
 
@@ -192,11 +194,12 @@ def _run(argv: Sequence[str], environment: Mapping[str, str]) -> int:
         preexec_fn=leftovers.die_with_parent(signal.SIGKILL),
     )
     try:
-        return leftovers.wait_reaping(process.pid)
+        code = leftovers.wait_reaping(process.pid)
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
-        leftovers.wait_reaping(process.pid)
+        leftovers.wait_reaping(process.pid, timeout_s=STOP_TIMEOUT_S)
         raise
+    return 1 if code is None else code
 
 
 def say(text: str) -> None:

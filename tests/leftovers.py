@@ -1,6 +1,7 @@
 """Ends what a test run started: processes (daemons' orphans too), mounts, cgroups, files."""
 
 import ctypes
+import math
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 CGROUPS = Path("/sys/fs/cgroup")
 KILL_TIMEOUT_S = 10.0
+POLL_S = 0.05
 
 
 def adopt_orphans() -> None:
@@ -34,12 +36,16 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), f"prctl({option})")
 
 
-def wait_reaping(pid: int) -> int:
-    """Wait for a child's end, reaping adopted orphans meanwhile; return its exit code."""
-    while True:
-        ended, status = os.waitpid(-1, 0)
+def wait_reaping(pid: int, *, timeout_s: float = math.inf) -> int | None:
+    """Wait for a child's end, reaping adopted orphans meanwhile; its exit code, None when late."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(-1, os.WNOHANG)
         if ended == pid:
             return os.waitstatus_to_exitcode(status)
+        if not ended:
+            time.sleep(POLL_S)
+    return None
 
 
 def kill_descendants() -> None:
@@ -52,7 +58,7 @@ def kill_descendants() -> None:
         _reap()
         if time.monotonic() > deadline:
             raise TimeoutError(f"processes that can't be killed: {pids}")
-        time.sleep(0.05)
+        time.sleep(POLL_S)
 
 
 def _children(pid: int) -> list[int]:
