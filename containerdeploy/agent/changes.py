@@ -20,6 +20,7 @@ BATCH_CHARACTERS = 4 * 1024
 LONGEST_PATH = 4 * 1024  # six bytes for the worst character: two of these fit a line
 MOST_LISTED = 20_000
 COMPARE_BYTES = 1 << 18
+NOTHING = "/"  # begins no path below a root
 OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 
 
@@ -68,12 +69,15 @@ def compare(upper_root: int, before_root: int) -> Iterator[wire.Change]:
     """Yield the changes in order of path."""
     roots = [(root, ".", os.fstat(root)) for root in (upper_root, before_root)]
     yield from _compare_same_type(".", *roots)
+    opaque = NOTHING  # what hides all below it, marked or not
     with _Before(before_root) as before:
         for directory, path, name, found in trees.walk(upper_root):
             beside = before.directory(os.path.dirname(path))
             old = _lstat(name, beside) if beside is not None else None
             yield from _judge(path, (directory, name, found), (beside, old))
-            if stat.S_ISDIR(found.st_mode) and old is not None and _is_opaque(directory, name):
+            if not path.startswith(opaque) and _is_opaque(directory, name, found):
+                opaque = f"{path}/"
+            if old is not None and f"{path}/".startswith(opaque) and stat.S_ISDIR(found.st_mode):
                 yield from _gone(path, directory, beside, name)
 
 
@@ -203,8 +207,8 @@ def _gone(path: str, directory: int, beside: int | None, name: str) -> Iterator[
             os.close(new)
 
 
-def _is_opaque(directory: int, name: str) -> bool:
-    values = _all_xattrs(directory, name)
+def _is_opaque(directory: int, name: str, found: os.stat_result) -> bool:
+    values = _all_xattrs(directory, name) if stat.S_ISDIR(found.st_mode) else {}
     return any(values.get(f"{prefix}opaque") == b"y" for prefix in OVERLAY_XATTRS)
 
 

@@ -54,13 +54,14 @@ class Deploying:
         base = self._base()
         self._write_metadata(base)
         for index, subsystem in enumerate(self._deployment.subsystems):
-            self._tree.add_layer()
+            layer = self._tree.add_layer()
             with ExitStack() as stack:
                 tree = stack.enter_context(self._tree.mounted(writable=True))
                 below = stack.enter_context(
                     deploying(self._shop, subsystem, f"{self._name}s{index}")
                 )
                 below.deploy(parent_tree=tree)
+            layers.clamp_times(layer, self._epoch or 0)
         for configure in self._deployment.configure:
             self._configure(configure)
         if self._deployment.write is not None:
