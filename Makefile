@@ -22,7 +22,7 @@ demo: $(READY) $(SAMPLE)
 	@if $(BIN)/python images/build.py; then engine=auto; \
 	else echo 'using the local engine'; engine=local; fi; \
 	exec $(BIN)/containerdeploy deploy --definitions images/sample/definitions \
-	    --engine $$engine --output-dir demo clusters/demo.yaml
+	    --engine $$engine --output-dir demo images/sample/definitions/clusters/demo.yaml
 
 test: $(READY)
 	@$(BIN)/python -m tests.engines $(BIN)/python -m pytest $(PYTEST_ARGS)
