@@ -206,8 +206,19 @@ def _become(program: Program) -> NoReturn:
     try:
         os.execve(program.argv[0], list(program.argv), dict(program.environment))
     except OSError as err:
-        # An interpreter that isn't there is reported as if the script weren't.
+        interpreter = _interpreter(program.argv[0]) if isinstance(err, FileNotFoundError) else ""
+        if interpreter:  # the kernel reports it as if the script weren't there
+            raise OSError(f"the helper has no {interpreter}, which runs {program.argv[0]}") from err
         raise OSError(f"{program.argv[0]}: {err.strerror}") from err
+
+
+def _interpreter(path: str) -> str:
+    """Return the program that a script's first line names, nothing where there is none."""
+    with suppress(OSError), open(path, "rb") as stream:
+        mark, _, rest = stream.readline(256).partition(b"#!")
+        if not mark and rest.split():
+            return os.fsdecode(rest.split()[0])
+    return ""
 
 
 def _become_root_of(identity: Identity, user_limits: int) -> None:
