@@ -14,6 +14,7 @@ from containerdeploy import syscalls
 
 STRICT_BASE = 524_288
 COUNT = 65_536
+ALL = 4_294_967_295
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,24 +29,21 @@ class Identity:
 
 def establish() -> Identity:
     """Make the user namespace that all of this job's extensions share, one after the other."""
-    rootless, count = _surroundings()
-    base = 0 if rootless else STRICT_BASE
-    descriptor = new_user_namespace([(0, base, count)])
-    return Identity(rootless=rootless, descriptor=descriptor, base=base, count=count)
+    mapped = _mapped_ids()
+    if mapped == [(0, ALL)]:
+        descriptor = new_user_namespace([(0, STRICT_BASE, COUNT)])
+        return Identity(rootless=False, descriptor=descriptor, base=STRICT_BASE, count=COUNT)
+    # An extent must lie within one extent of the parent's map: hand ours on as they are.
+    descriptor = new_user_namespace([(start, start, length) for start, length in mapped])
+    count = sum(length for _, length in mapped)
+    return Identity(rootless=True, descriptor=descriptor, base=0, count=count)
 
 
-def _surroundings() -> tuple[bool, int]:
-    """Whether this process is in a user namespace of its own, and how many ids it may hand on."""
+def _mapped_ids() -> list[tuple[int, int]]:
+    """The ids of our own user namespace that are somebody outside it, as (first, how many)."""
     with open("/proc/self/uid_map", encoding="ascii") as stream:
         rows = [[int(word) for word in line.split()] for line in stream]
-    if rows == [[0, 0, 4_294_967_295]]:
-        return False, COUNT
-    whole = 0
-    for start, _, length in sorted(rows):
-        if start != whole:
-            break
-        whole += length
-    return True, min(whole, COUNT)
+    return [(start, length) for start, _, length in sorted(rows)]
 
 
 def new_user_namespace(extents: Sequence[tuple[int, int, int]]) -> int:
