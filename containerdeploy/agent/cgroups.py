@@ -73,7 +73,13 @@ class Groups:
 
 
 def find() -> Groups:
-    """Mount what controllers there are; never fails, the worst case is `rlimits`."""
+    """Mount what controllers there are; never fails, the worst case is `rlimits`.
+
+    First a cgroup namespace of our own: Podman on version 1 gives its containers the host's, and
+    the groups of two helpers would meet at the host's root.
+    """
+    with suppress(OSError):
+        syscalls.unshare(syscalls.CLONE_NEWCGROUP)
     for attempt in (_version_1, _version_2):
         with suppress(OSError):
             return attempt()

@@ -151,6 +151,7 @@ def _hello(
     weaker = []
     if who.rootless:
         weaker.append("extensions run as the user who started the run, in a user namespace")
+        weaker.append("device nodes in a source are left out")
     if who.count < identity.COUNT:
         weaker.append(f"only {who.count} user id is mapped: owners can't be kept")
     if groups.flavour == "rlimits":

@@ -10,7 +10,8 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from containerdeploy import wire
@@ -27,6 +28,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CHUNK_BYTES = 1 << 20
 PROGRESS_S = 0.2
 TARGET = "/target"
+LISTING = "/listing"
+END_OF_ARCHIVE = "** Block of NULs **"  # else it says End of File
 DECOMPRESSORS: dict[str, tuple[str, ...]] = {
     "gz": ("igzip", "pigz", "gzip"),
     "xz": ("xz",),
@@ -41,6 +44,7 @@ ROOTLESS_LOSSES = (
     "Exiting with failure status due to previous errors",
 )
 TAR_EPILOGUES = ("due to previous errors", "Error is not recoverable")
+CHILD_FAILED = "tar: Child returned status"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +69,9 @@ class Unpacker:
 
     def unpack(self, step: str, source: wire.Source, target: str, limits: wire.Limits) -> Survey:
         """Fill the empty directory `target`; raise StepFailed, whose text is for the user."""
-        ending, digest = self._run_tar(step, source, target, limits)
+        with _listing(target) as listing:
+            ending, digest = self._run_tar(step, source, (target, listing), limits)
+            is_whole = END_OF_ARCHIVE in _read(listing)
         if digest != source.sha256:
             raise StepFailed(
                 "failed",
@@ -75,19 +81,30 @@ class Unpacker:
         if ending.outcome != "ok" and not self._is_acceptable(ending):
             raise StepFailed(
                 ending.outcome if ending.outcome != "killed" else "failed",
-                f"the source can't be unpacked: {_last_line(ending)}",
+                f"the source can't be unpacked: {_cause(ending)}",
                 hint=_hint(ending),
             )
+        if not is_whole:
+            raise StepFailed(
+                "failed",
+                "the source can't be unpacked: it ends before the end of the archive",
+                hint="whoever made it did not finish, or a part of it got lost; make it again",
+            )
+        if ending.outcome != "ok":
+            lost = len(ending.stderr_tail.splitlines()) - 1
+            self._emitter.note(step, f"at least {lost} members can't be had by an ordinary user")
         return survey(target)
 
     def _run_tar(
-        self, step: str, source: wire.Source, target: str, limits: wire.Limits
+        self, step: str, source: wire.Source, places: tuple[str, str], limits: wire.Limits
     ) -> tuple[Ending, str]:
         read, write = os.pipe()
         feeder = _Feeder(source, write, self._lease, self._progress(step, source.size_bytes))
-        room = rooms.Room(
-            binds=(rooms.Bind(source=target, target=TARGET, read_only=False),), proc=False
+        binds = (
+            rooms.Bind(source=source, target=target, read_only=False)
+            for source, target in zip(places, (TARGET, LISTING), strict=True)
         )
+        room = rooms.Room(binds=tuple(binds), proc=False)
         try:
             with self._groups.group(
                 "unpack", memory_bytes=limits.memory_bytes or 1 << 62, pids=limits.pids
@@ -197,6 +214,8 @@ def survey(target: str) -> Survey:
 def _tar(compression: wire.Compression, *, rootless: bool) -> tuple[str, ...]:
     argv = [_tool("tar"), "--extract", "--file=-", f"--directory={TARGET}", "--numeric-owner"]
     argv += ["--same-owner", "--preserve-permissions", "--acls", "--xattrs", "--xattrs-include=*"]
+    # For the sake of one line: an archive that was cut between two members is no error to tar.
+    argv += ["--block-number", f"--index-file={LISTING}"]
     if rootless:
         argv.append("--xattrs-exclude=user.overlay.*")
     if compression != "none":
@@ -215,10 +234,32 @@ def _tool(*names: str) -> str:
     )
 
 
-def _last_line(ending: Ending) -> str:
+@contextmanager
+def _listing(target: str) -> Iterator[str]:
+    """Make a file beside `target` for what tar lists; gone afterwards."""
+    path = f"{os.path.dirname(target)}/listing"
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    try:
+        yield path
+    finally:
+        os.unlink(path)
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        return stream.read(CHUNK_BYTES)
+
+
+def _cause(ending: Ending) -> str:
+    """Pick the line that tells most: a decompressor's own words, else tar's last."""
     lines = [line for line in ending.stderr_tail.splitlines() if line.strip()]
     telling = [line for line in lines if not any(noise in line for noise in TAR_EPILOGUES)]
-    return (telling or lines or [ending.detail])[-1]
+    if ending.outcome != "failed" or not telling:
+        return ending.detail
+    others = [line for line in telling if not line.startswith("tar: ")]
+    if others and any(line.startswith(CHILD_FAILED) for line in telling):
+        return others[0]
+    return telling[-1]
 
 
 def _hint(ending: Ending) -> str:
