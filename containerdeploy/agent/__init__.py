@@ -19,6 +19,7 @@ cgroups.py     a control group for every step
 process.py     runs a program to its end: pipes, limits, outcome
 ending.py      how a program ended, and what that means
 changes.py     what a step changed, read off its upper layer
+output.py      where a write extension writes to
 artifact.py    what a write extension left, taken safely
 trees.py       walks and removes hostile trees by descriptors
 failures.py    what ends a deployment, with words for the user

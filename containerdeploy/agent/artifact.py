@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import shutil
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
@@ -96,6 +97,23 @@ def _take_file(directory: int, name: str, lease: Lease) -> Taken:
     finally:
         os.close(descriptor)
     return Taken(kind="file", size_bytes=size, sha256=digest.hexdigest())
+
+
+def copy_file(source: str, target: str, name: str, taken: Taken) -> None:
+    """Copy what was taken from one directory to another; raise StepFailed for a directory."""
+    if taken.kind != "file":
+        raise StepFailed(
+            "failed",
+            "its location's file system can't hold the directory with its owners",
+            hint="write a tar file, or choose a location on ext4, xfs or btrfs",
+        )
+    reader = os.open(f"{source}/{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with (
+        os.fdopen(reader, "rb") as old,
+        os.fdopen(os.open(f"{target}/{name}", flags, 0o644), "wb") as new,
+    ):
+        shutil.copyfileobj(old, new, CHUNK_BYTES)
 
 
 def _size_below(directory: int, name: str) -> int:

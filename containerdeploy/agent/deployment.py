@@ -7,14 +7,13 @@ from dataclasses import replace
 
 from containerdeploy import wire
 from containerdeploy.agent import artifact, changes, layers, metadata
-from containerdeploy.agent import identity as identities
+from containerdeploy.agent import output as outputs
 from containerdeploy.agent import room as rooms
 from containerdeploy.agent.failures import StepFailed
 from containerdeploy.agent.layers import LayeredTree
+from containerdeploy.agent.process import Sink
 from containerdeploy.agent.step import RunningStep, Workshop
 from containerdeploy.agent.store import BaseInfo, new_info
-
-SLOT_CLONE = f"{layers.PLACE}/slot"
 
 
 @contextmanager
@@ -141,66 +140,17 @@ class Deploying:
             output = self._deployment.output
             if output is None or output.kind == "none":
                 step.run(tuple(binds))
-            elif output.piped:
-                self._write_piped(step, output, binds)
-            elif output.kind == "stream":
-                self._write_stream(step, output, binds)
-            else:
-                self._write_slot(step, output, binds)
+                return
 
-    def _write_stream(
-        self, step: RunningStep, output: wire.Output, binds: list[rooms.Bind]
-    ) -> None:
-        """The location is a FIFO: what comes out of it is written and digested as it comes."""
-        slot = _slot(output)
-        place = self._tree.private_directory("stream")
-        fifo = f"{self._tree.plain_path('stream')}/{output.name}"
-        stream = artifact.StreamFile(fifo, f"{slot}/{output.name}")
-        try:
-            bind = rooms.Bind(source=place, target=wire.OUTPUT, read_only=False)
-            step.run((*binds, bind), sinks={stream.reader: stream})
-            self._deliver(output, stream.taken())
-        finally:
-            stream.close()
+            def run(place: rooms.Bind, sinks: Mapping[int, Sink]) -> None:
+                step.run((*binds, place), sinks=sinks)
 
-    def _write_piped(self, step: RunningStep, output: wire.Output, binds: list[rooms.Bind]) -> None:
-        """The location is a FIFO that the controller reads: announce it, then run."""
-        slot = _slot(output)
-        artifact.make_fifo(f"{slot}/{output.name}")
-        announced = artifact.Taken(kind="stream", size_bytes=0, sha256="")
-        self._deliver(output, announced)
-        with self._slot_clone(slot):
-            bind = rooms.Bind(source=SLOT_CLONE, target=wire.OUTPUT, read_only=False)
-            step.run((*binds, bind))
+            def deliver(taken: artifact.Taken) -> None:
+                self._announce(output, taken)
 
-    @contextmanager
-    def _slot_clone(self, slot: str) -> Iterator[None]:
-        """Show the slot at SLOT_CLONE with the extension's ids."""
-        os.makedirs(SLOT_CLONE, exist_ok=True)
-        identities.clone_for(self._shop.identity, slot, SLOT_CLONE)
-        try:
-            yield
-        finally:
-            identities.discard(SLOT_CLONE)
+            outputs.write(self._shop, step, self._tree, output, run, deliver)
 
-    def _write_slot(self, step: RunningStep, output: wire.Output, binds: list[rooms.Bind]) -> None:
-        slot = _slot(output)
-        with self._slot_clone(slot):
-            bind = rooms.Bind(source=SLOT_CLONE, target=wire.OUTPUT, read_only=False)
-            step.run((*binds, bind))
-        taken = artifact.take(slot, output.name, self._shop.lease, wanted=output.kind)
-        for other in artifact.others(slot, output.name):
-            step.note(f"{other!r}, which it left beside its location, is not kept")
-        if taken is None and output.kind != "any":
-            raise StepFailed("failed", "it left nothing at its location")
-        if taken is None:
-            step.note("it left nothing at its location")
-        else:
-            self._deliver(output, taken)
-
-    def _deliver(self, output: wire.Output, taken: artifact.Taken) -> None:
-        if taken.kind == "file":
-            artifact.give_to_owner(f"{wire.OUTPUT}/{output.slot}", output.name)
+    def _announce(self, output: wire.Output, taken: artifact.Taken) -> None:
         self._shop.emitter.send(
             wire.Artifact(
                 deployment=self._deployment.name,
@@ -230,10 +180,3 @@ class Deploying:
             doing.finish("failed", str(err))
             raise StepFailed("failed", str(err)) from err
         doing.finish("ok", "")
-
-
-def _slot(output: wire.Output) -> str:
-    """Return the slot's directory; where it is not a bind mount it is made here."""
-    slot = f"{wire.OUTPUT}/{output.slot}"
-    os.makedirs(slot, exist_ok=True)
-    return slot

@@ -107,6 +107,7 @@ def _bind(bind: Bind) -> None:
         if os.path.isdir(bind.source):
             os.makedirs(target, 0o755, exist_ok=True)
         else:
+            os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
             _touch(target)
     attributes = sys.MOUNT_ATTR_NODEV
     if bind.read_only:
