@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SAMPLE := images/sample/.build/sample.tar.gz
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 .PHONY: help demo test check image bench clean
 .DELETE_ON_ERROR:
@@ -15,7 +16,7 @@ help:
 	@echo 'make test    run all tests, with private container engines where that can be'
 	@echo 'make check   form, types, unit and architecture tests: before every commit'
 	@echo 'make image   build the helper image on the container engine that answers'
-	@echo 'make bench   measure'
+	@echo 'make bench   measure against the targets; figures also to build/bench.json'
 	@echo 'make clean   remove what was built here'
 
 demo: $(READY) $(SAMPLE)
@@ -37,7 +38,7 @@ image: $(READY)
 	@$(BIN)/python images/build.py
 
 bench: $(READY)
-	@$(BIN)/python -m tests.engines $(BIN)/python -m pytest -m bench --capture=no tests/bench
+	@$(BIN)/python -m tests.engines $(BIN)/python -m tests.bench $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) demo build dist *.egg-info images/*/.build
