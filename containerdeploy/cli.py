@@ -149,15 +149,22 @@ def upgrade(cluster: Path, definitions: Path | None, **given: Any) -> int:
 @_what
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--upgrade", "verb", flag_value="upgrade", help="What `upgrade` would do.")
+@_ENGINE
 def plan(
-    cluster: Path, definitions: Path | None, as_json: bool, verb: Verb | None, **given: Any
+    cluster: Path,
+    definitions: Path | None,
+    as_json: bool,
+    verb: Verb | None,
+    engine: str,
+    **given: Any,
 ) -> None:
     """Show all that a deploy would do; nothing is started."""
     from containerdeploy import planning
     from containerdeploy.commands import plan as command
 
     planned = planning.prepare(cluster, definitions, _options(verb or "deploy", given))
-    click.echo(command.to_json_text(planned) if as_json else command.to_text(planned))
+    ids = command.image_ids(planned, engine)
+    click.echo(command.to_json_text(planned, ids) if as_json else command.to_text(planned, ids))
 
 
 @cli.command()

@@ -1,5 +1,6 @@
 """From a user's files to the plan: reads what planning needs to know, then plans."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -36,12 +37,11 @@ def prepare(
     options = replace(options, output_dir=(options.output_dir or Path()).absolute())
     cluster, catalogue = _read(cluster_path, definitions, options, builtin)
     plan = make_plan(cluster, catalogue, options)
-    blocked = tuple(_blocked(plan))
-    if blocked:
+    if blocked := tuple(_blocked(plan, options.output_dir)):
         raise PlanError(
-            "a directory stands where a result would go",
+            "a result has no place to go",
             details="\n".join(blocked),
-            hint="move it away, or give another location or --output-dir",
+            hint="make room for it, or give another location or --output-dir",
         )
     return plan
 
@@ -159,10 +159,17 @@ def _artifacts(options: Options, known: Iterable[str]) -> dict[str, Path]:
     return given
 
 
-def _blocked(plan: Plan) -> Iterator[str]:
+def _blocked(plan: Plan, output_dir: Path | None) -> Iterator[str]:
+    """Say what is in a result's way; --output-dir itself will be made."""
     deployments: Iterable[PlannedDeployment] = (
         one for system in plan.systems for one in system.deployments
     )
     for one in deployments:
-        if one.target is not None and one.target.is_dir():
-            yield f"{one.name}: {one.target}"
+        if one.target is None:
+            continue
+        if one.target.is_dir():
+            yield f"{one.name}: {one.target} is a directory"
+        elif one.write.extension.sidecar.output == "directory" and os.path.lexists(one.target):
+            yield f"{one.name}: {one.target} exists, and the result is a directory"
+        elif not one.target.parent.is_dir() and one.target.parent != output_dir:
+            yield f"{one.name}: there is no directory {one.target.parent}"

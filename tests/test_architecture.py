@@ -23,7 +23,7 @@ TABLE = {
     "extension": {"document", "sidecar", "errors"},
     "definition": {"document", "errors"},
     "source": {"errors"},
-    "engine": {"errors", "syscalls", "syscall_numbers"},
+    "engine": {"errors", "syscalls", "syscall_numbers", "__init__"},
     "plan": {"definition", "document", "extension", "sidecar", "source", "errors", "__init__"},
     "planning": {"definition", "document", "extension", "plan", "source", "errors"},
     "conduct": {"wire", "errors"},

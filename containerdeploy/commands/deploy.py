@@ -30,9 +30,9 @@ class Manner:
 
 def run_deploy(cluster: Path, definitions: Path | None, options: Options, manner: Manner) -> int:
     """Deploy and return the exit code; raises DeployError before anything has been started."""
+    plan = planning.prepare(cluster, definitions, options)
     if options.output_dir is not None:
         options.output_dir.mkdir(parents=True, exist_ok=True)
-    plan = planning.prepare(cluster, definitions, options)
     home = places.home()
     with ExitStack() as stack:
         chosen = open_engine(manner.engine, home)

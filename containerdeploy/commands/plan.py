@@ -3,7 +3,7 @@
 The JSON's keys are stable: keys may be added, none is renamed or removed while `format` is 1.
 
     format, verb, cluster, cluster_path, definitions, definitions_version, source_date_epoch,
-    warnings, systems: [{name, image, deployments: [DEPLOYMENT]}]
+    warnings, systems: [{name, image, image_id (null: no engine has it), deployments: [DEPLOYMENT]}]
 
     DEPLOYMENT: name, system, type, location, target (null: the write extension's own affair),
     source: {path, origin, sha256}, parameters: [{name, value, origin, secret}],
@@ -15,18 +15,43 @@ its subsystems are written before the first configure. Values of secret paramete
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from containerdeploy import places
 from containerdeploy.document import shown
+from containerdeploy.engine import Engine
+from containerdeploy.engine.choose import open_engine
+from containerdeploy.errors import EngineError
 from containerdeploy.plan import Parameter, Plan, PlannedDeployment, PlannedStep
 
 _FORMAT = 1
 _HIDDEN = "***"
 
 
-def to_json(plan: Plan) -> dict[str, Any]:
+def image_ids(plan: Plan, engine: str) -> dict[str, str | None]:
+    """Return the id of every image of the plan, None where no engine says it has it."""
+    names = {system.image for system in plan.systems}
+    try:
+        chosen = open_engine(engine, places.home())
+    except EngineError:
+        return dict.fromkeys(names)
+    try:
+        return {name: _image_id(chosen.engine, name) for name in names}
+    finally:
+        chosen.engine.close()
+
+
+def _image_id(engine: Engine, name: str) -> str | None:
+    try:
+        return engine.image(name).id
+    except EngineError:
+        return None
+
+
+def to_json(plan: Plan, ids: Mapping[str, str | None] | None = None) -> dict[str, Any]:
     """Return the plan as plain values for JSON; the module's docstring lists the keys."""
+    ids = ids or {}
     return {
         "format": _FORMAT,
         "verb": plan.verb,
@@ -40,6 +65,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
             {
                 "name": system.name,
                 "image": system.image,
+                "image_id": ids.get(system.image),
                 "deployments": [_deployment(one) for one in system.deployments],
             }
             for system in plan.systems
@@ -47,13 +73,14 @@ def to_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def to_json_text(plan: Plan) -> str:
+def to_json_text(plan: Plan, ids: Mapping[str, str | None] | None = None) -> str:
     """Return `to_json` as indented text."""
-    return json.dumps(to_json(plan), indent=2)
+    return json.dumps(to_json(plan, ids), indent=2)
 
 
-def to_text(plan: Plan) -> str:
+def to_text(plan: Plan, ids: Mapping[str, str | None] | None = None) -> str:
     """Return the plan for a person to read."""
+    ids = ids or {}
     version = f" ({plan.definitions_version})" if plan.definitions_version else ""
     lines = [
         f"{plan.verb} the cluster {plan.cluster} ({shown(plan.cluster_path)})",
@@ -62,7 +89,8 @@ def to_text(plan: Plan) -> str:
     ]
     for system in plan.systems:
         for one in system.deployments:
-            lines += ["", f"[{system.name}][{one.name}]  image {system.image}"]
+            known = f" ({found})" if (found := ids.get(system.image)) else ""
+            lines += ["", f"[{system.name}][{one.name}]  image {system.image}{known}"]
             lines += ["  " + line for line in _lines(one)]
     return "\n".join(lines)
 

@@ -78,9 +78,10 @@ def located(location):
 
 @pytest.mark.parametrize(
     ("location", "path"),
-    [("x.tar", "out/x.tar"), ("a/../x", "out/x"), ("~/x", "out/~/x"), ("../x", "x")],
+    [("x.tar", "out/x.tar"), ("a/../x", "out/x"), ("~x", "out/~x"), ("../x", "x")],
 )
 def test_a_relative_location_begins_at_the_output_directory(definitions, location, path):
+    (definitions.root / path).parent.mkdir(exist_ok=True)
     definitions.cluster(located(location))
     assert definitions.one().target == definitions.root / path
 
@@ -93,9 +94,9 @@ def test_without_an_output_directory_it_begins_where_the_command_was_started(
     assert definitions.one(definitions.options().__class__()).target == tmp_path / "systems/x.tar"
 
 
-def test_an_absolute_location_is_that_path(definitions):
-    definitions.cluster(located("/nowhere/x.tar"))
-    assert str(definitions.one().target) == "/nowhere/x.tar"
+def test_an_absolute_location_is_that_path(definitions, tmp_path):
+    definitions.cluster(located(f"{tmp_path}/x.tar"))
+    assert definitions.one().target == tmp_path / "x.tar"
 
 
 @pytest.mark.parametrize(
@@ -134,8 +135,16 @@ def test_two_deployments_may_not_write_over_each_other(definitions, first, secon
 def test_a_directory_at_the_target_is_refused(definitions):
     definitions.parameters("")
     (definitions.root / "out/d.tar").mkdir(parents=True)
-    with pytest.raises(PlanError, match="a directory stands where a result would go"):
+    with pytest.raises(PlanError, match="no place to go") as caught:
         definitions.plan()
+    assert "is a directory" in caught.value.details
+
+
+def test_a_target_whose_directory_is_missing_is_refused(definitions):
+    definitions.cluster(located("sub/x.tar"))
+    with pytest.raises(PlanError, match="no place to go") as caught:
+        definitions.plan()
+    assert str(definitions.root / "out/sub") in caught.value.details
 
 
 @pytest.mark.parametrize(
