@@ -215,11 +215,13 @@ class LocalEngine:
 
         The lock is held before anybody can find the directory: what is not locked is dead.
         """
-        for path in (self._home, self._containers, self._volumes):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = self._containers / f"{runtime_removal.NEW}{uuid.uuid4().hex}"
-        (new / "root").mkdir(mode=0o700, parents=True)
-        lock = runtime_directory.lock(str(new))
+        try:
+            for path in (self._home, self._containers, self._volumes, new, new / "root"):
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = runtime_directory.lock(str(new))
+        except OSError as err:
+            raise _failed("creating the container", err) from err
         try:
             self._fill_directory(spec, container, new)
             new.rename(directory)

@@ -3,13 +3,15 @@
 A launcher cleans up after itself; this is for when it was killed, or must be.
 """
 
+import fcntl
 import os
 import select
 import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from containerdeploy.engine import runtime, runtime_cgroups, runtime_directory, runtime_files
@@ -29,39 +31,54 @@ def launcher_argv(verb: str, *arguments: str) -> list[str]:
 
 def kill(directory: Path) -> None:
     """Kill the container; before it has a first process, its launcher."""
-    if runtime_directory.is_locked(str(directory)):
-        for name in ("init", "launcher"):
-            process = runtime_directory.read_process(str(directory), name)
-            if process is not None:
-                _signal(process)
-                return
+    if runtime_directory.is_locked(str(directory)) and not _signal_noted(directory, "init"):
+        _signal_noted(directory, "launcher")
 
 
 def remove(directory: Path) -> None:
     """Kill what runs and remove all that is left; nothing happens when it is gone already."""
-    kill(directory)
-    processes = _processes(directory)
-    if not wait_unlocked(directory, LAUNCHER_S):
-        for process in processes:
-            _signal(process)
-        if not wait_unlocked(directory, DEATH_S):
-            raise EngineError(f"the launcher of {directory.name} does not die", transient=True)
-    for process in [*processes, *_processes(directory)]:
-        _signal(process)
-        _await_death(process)
-    runtime_cgroups.remove(runtime_directory.read(str(directory), "cgroups").splitlines())
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError), _lock_file(directory) as lock:
+        kill(directory)
+        if not _is_free_within(lock, LAUNCHER_S):
+            _signal_noted(directory, "launcher")
+            if not _is_free_within(lock, DEATH_S):
+                raise EngineError(f"the launcher of {directory.name} does not die", transient=True)
+        _signal_noted(directory, "init")  # dying already where the launcher was killed
+        runtime_cgroups.remove(runtime_directory.read(str(directory), "cgroups").splitlines())
         remove_tree(Path(runtime_directory.put_aside(str(directory))))
 
 
 def wait_unlocked(directory: Path, timeout_s: float) -> bool:
     """Wait for the launcher's end; say whether it came."""
+    try:
+        with _lock_file(directory) as lock:
+            return _is_free_within(lock, timeout_s)
+    except FileNotFoundError:
+        return True
+
+
+@contextmanager
+def _lock_file(directory: Path) -> Iterator[int]:
+    """Open the lock for as long as it is looked at: a launcher removes the file before it ends."""
+    descriptor = os.open(directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _is_free_within(lock: int, timeout_s: float) -> bool:
+    """Wait until the lock is free, which is when its launcher is dead."""
     deadline = time.monotonic() + timeout_s
-    while runtime_directory.is_locked(str(directory)):
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(_POLL_S)
-    return True
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_POLL_S)
+        else:
+            return True
 
 
 def sweep(containers: Path) -> None:
@@ -92,26 +109,18 @@ def _is_old(directory: Path) -> bool:
         return False
 
 
-def _processes(directory: Path) -> list[runtime_directory.Process]:
-    found = (runtime_directory.read_process(str(directory), name) for name in ("init", "launcher"))
-    return [process for process in found if process is not None]
-
-
-def _signal(process: runtime_directory.Process) -> None:
+def _signal_noted(directory: Path, name: str) -> bool:
+    """Kill a noted process and wait until it is dead; say whether one was noted."""
+    process = runtime_directory.read_process(str(directory), name)
+    if process is None:
+        return False
     with suppress(ProcessLookupError):
         descriptor = process.open()
         try:
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-        finally:
-            os.close(descriptor)
-
-
-def _await_death(process: runtime_directory.Process) -> None:
-    with suppress(ProcessLookupError):
-        descriptor = process.open()
-        try:
             poll = select.poll()
             poll.register(descriptor, select.POLLIN)
             poll.poll(int(DEATH_S * 1000))
         finally:
             os.close(descriptor)
+    return True
