@@ -60,9 +60,7 @@ class Store:
         try:
             with open(f"{directory}/info.json", encoding="utf-8") as stream:
                 info = BaseInfo(**json.load(stream))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError):
+        except (FileNotFoundError, ValueError, TypeError):
             info = None
         if info is None or not (info.synced or info.boot_id == _boot_id()):
             self._remove("bases", sha256)

@@ -44,7 +44,7 @@ ROOTLESS_LOSSES = (
     "Exiting with failure status due to previous errors",
 )
 TAR_EPILOGUES = ("due to previous errors", "Error is not recoverable")
-CHILD_FAILED = "tar: Child returned status"
+CHILD_FAILED = ": Child returned status"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,10 +256,14 @@ def _cause(ending: Ending) -> str:
     telling = [line for line in lines if not any(noise in line for noise in TAR_EPILOGUES)]
     if ending.outcome != "failed" or not telling:
         return ending.detail
-    others = [line for line in telling if not line.startswith("tar: ")]
-    if others and any(line.startswith(CHILD_FAILED) for line in telling):
+    others = [line for line in telling if not _is_from_tar(line)]
+    if others and any(CHILD_FAILED in line for line in telling):
         return others[0]
     return telling[-1]
+
+
+def _is_from_tar(line: str) -> bool:
+    return os.path.basename(line.split(": ", 1)[0]) == "tar"
 
 
 def _hint(ending: Ending) -> str:

@@ -94,6 +94,11 @@ class Agent:
         with suppress(BrokenPipeError):
             self.process.stdin.close()
 
+    def wait_end(self, seconds: float) -> None:
+        """Wait that long, or until it ends by itself."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+
     def kill(self) -> None:
         """Kill it and all that it started, without a chance to clean up."""
         self.process.send_signal(signal.SIGUSR1)
