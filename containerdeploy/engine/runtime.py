@@ -40,6 +40,7 @@ from containerdeploy.engine import (
 from containerdeploy.engine.runtime_order import Order
 
 FAILED = 125
+WITHHELD = "this host keeps root from making containers (it may be one itself): use docker"
 _SIGKILL = 9
 
 
@@ -150,7 +151,9 @@ class _Launcher:
 
 def report(control: int, err: Exception, *, rootless: bool) -> None:
     """Tell the controller what failed: what, evidence, hint, with NULs between."""
-    hint = runtime_identity.hint() if rootless and isinstance(err, PermissionError) else ""
+    hint = ""
+    if isinstance(err, PermissionError):
+        hint = runtime_identity.hint() if rootless else WITHHELD
     with suppress(OSError):
         os.write(
             control,

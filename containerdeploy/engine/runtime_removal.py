@@ -21,6 +21,7 @@ from containerdeploy.errors import EngineError
 NEW = ".new-"
 LAUNCHER_S = 10.0
 DEATH_S = 20.0
+REMOVAL_S = 600.0
 _POLL_S = 0.005
 
 
@@ -95,7 +96,12 @@ def remove_tree(directory: Path) -> None:
         runtime_files.remove_tree(str(directory))
         return
     argv = launcher_argv("remove", str(directory))
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=REMOVAL_S, check=False
+        )
+    except subprocess.TimeoutExpired as err:
+        raise EngineError(f"removing {directory} takes longer than {REMOVAL_S:.0f} s") from err
     if done.returncode:
         details = done.stderr.decode(errors="replace")[-2000:]
         raise EngineError(f"cannot remove {directory}", details=details)

@@ -11,6 +11,7 @@ from containerdeploy.engine.runtime_removal import launcher_argv
 
 CHUNK_BYTES = 1 << 18
 MESSAGE_BYTES = 2000
+END_S = 60.0  # from the end of its output to its own
 
 
 def unpack(volume: Path, inside: str, tar: Iterable[bytes]) -> None:
@@ -49,5 +50,5 @@ def _finish(helper: "subprocess.Popen[bytes]") -> None:
     """Raise OSError with what the helper said, when it failed."""
     assert helper.stderr is not None
     said = helper.stderr.read(MESSAGE_BYTES).decode(errors="replace")
-    if helper.wait():
+    if helper.wait(END_S):
         raise OSError(said or f"the helper ended with {helper.returncode}")
