@@ -2,12 +2,15 @@
 
 import codecs
 import os
+import select
 import threading
+from collections.abc import Callable
 from typing import Literal
 
 from containerdeploy import wire
 
 TAIL_CHARACTERS = 8192
+TICK_S = 0.5
 LogStream = Literal["stdout", "stderr", "log", "agent"]
 
 
@@ -19,17 +22,34 @@ def claim_stdout() -> int:
 
 
 class Emitter:
-    """Writes events, one line each, from any thread."""
+    """Writes events, one line each, from any thread.
+
+    Waits for a slow reader for as long as `is_wanted` says so; then the rest is dropped: an agent
+    that nobody listens to must be able to clean up.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lock = threading.Lock()
+        self._is_broken = False
+        self.is_wanted: Callable[[], bool] = lambda: True
+        os.set_blocking(descriptor, False)
 
     def send(self, event: wire.Event) -> None:
         line = memoryview(wire.encode(event))
         with self._lock:
-            while line:
-                line = line[os.write(self._descriptor, line) :]
+            while line and not self._is_broken:
+                try:
+                    line = line[os.write(self._descriptor, line) :]
+                except BlockingIOError:
+                    self._is_broken = not self._wait()
+
+    def _wait(self) -> bool:
+        """Wait until there is room; False when there is none and nobody is there to make it."""
+        while not select.select([], [self._descriptor], [], TICK_S)[1]:
+            if not self.is_wanted():
+                return False
+        return True
 
     def note(self, step: str, text: str) -> None:
         """Say something in the agent's own voice, as a line of the step's log."""

@@ -35,6 +35,9 @@ class Lease:
         signal.signal(signal.SIGTERM, lambda *_: self._lose("told to stop"))
         threading.Thread(target=self._watch, daemon=True, name="lease").start()
 
+    def is_held(self) -> bool:
+        return not self._lost.is_set()
+
     def check(self) -> None:
         """Raise LeaseLost if the controller is gone."""
         if self._lost.is_set():

@@ -36,6 +36,7 @@ def main(job_line: bytes, install_extensions: Callable[[str], None]) -> None:
         emitter.send(wire.Finished(outcome="failed", error=str(err)))
         return
     lease = Lease(0)
+    emitter.is_wanted = lease.is_held
     lease.start()
     finished = _finish(lambda: _work(job, emitter, lease, install_extensions))
     emitter.send(finished)

@@ -278,13 +278,17 @@ class Bench:
         values: dict[str, object] = {"kind": "deploy", "run": f"run-{next(self._numbers)}"}
         return wire.Job(deployments=deployments, **(values | changes))  # type: ignore[arg-type]
 
-    def start(self, job: wire.Job) -> Agent:
+    def argv(self) -> list[str]:
+        """Return what starts an agent that waits for its opening."""
         places = {
             f"/{name}": str(self.place / name)
             for name in ("store", "definitions", "sources", "output", "nonce")
         }
-        argv = [sys.executable, str(HELPER_ROOT), json.dumps(places)]
-        agent = Agent([*argv, sys.executable, *payload.ARGV[1:]], payload.opening(job))
+        helper = [sys.executable, str(HELPER_ROOT), json.dumps(places)]
+        return [*helper, sys.executable, *payload.ARGV[1:]]
+
+    def start(self, job: wire.Job) -> Agent:
+        agent = Agent(self.argv(), payload.opening(job))
         self._agents.append(agent)
         return agent
 
