@@ -1,5 +1,6 @@
 """Reads a helper's events off its attached stream, bounded at every place."""
 
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -37,8 +38,11 @@ class EventStream:
 
     def last_words(self) -> str:
         """Read on for a moment after a failure; return what the agent's stderr said."""
+        deadline = time.monotonic() + LAST_WORDS_S
         with suppress(EngineError, TimeoutError):
-            while (piece := self._attached.read(LAST_WORDS_S)) is not None:
+            while (left := deadline - time.monotonic()) > 0:
+                if (piece := self._attached.read(left)) is None:
+                    break
                 if piece[0] == "stderr":
                     self._stderr = (self._stderr + piece[1])[-STDERR_TAIL_BYTES:]
         return self.stderr
