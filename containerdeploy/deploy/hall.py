@@ -165,13 +165,14 @@ class _Hall:
 
     def _sweep(self, context: RunContext) -> tuple[str, ...]:
         """Remove what helpers that were killed left in the store; tell what can't be removed."""
+        left = tuple(words for helper in self._helpers for words in helper.left_behind)
         if all(helper.is_clean for helper in self._helpers):
-            return ()
+            return left
         try:
             sweep.store(context.engine, self._plan.systems[0].image, context.store, context.owner)
         except (DeployError, OSError, TimeoutError) as err:
-            return (f"the store could not be swept ({err}); `containerdeploy cleanup` will",)
-        return ()
+            return (*left, f"unfinished work in the store: {err}")
+        return left
 
     def _finish(self, leftovers: tuple[str, ...]) -> RunResult:
         self._show(RunFinished(exit_code=self._exit_code(), leftovers=leftovers))

@@ -39,7 +39,8 @@ class OtherHost(DeployError):
 class Session:
     """Runs one order; `stop` and `kill` may come from another thread at any time.
 
-    `is_clean` says that the agent finished, and so left nothing in the store.
+    `is_clean` says that the agent finished, and so left nothing in the store; `left_behind` is
+    empty, or names the container that could not be removed and says why.
     """
 
     def __init__(self, engine: Engine, order: Order) -> None:
@@ -50,6 +51,7 @@ class Session:
         self._container: ContainerId | None = None
         self._stopping = False
         self.is_clean = False
+        self.left_behind = ""
 
     def run(self) -> wire.Finished:
         """Return how the agent says it ended; raise DeployError if it can't be believed.
@@ -101,7 +103,10 @@ class Session:
         if not self.is_clean:
             with suppress(TimeoutError, EngineError):
                 self._engine.wait(container, WAIT_S)
-        self._engine.remove(container)
+        try:
+            self._engine.remove(container)
+        except EngineError as err:  # how the helper's work ended matters more
+            self.left_behind = f"the helper {self._order.container.name}: {err.brief}"
 
     def _converse(self, container: ContainerId, attached: Attached) -> wire.Finished:
         stream = EventStream(attached, silence_s=SILENCE_S)
@@ -119,9 +124,24 @@ class Session:
             self._refuse_if_stopping()
             raise _explained(err, stream) from err
         self._refuse_if_stopping()
-        raise ProtocolError(
+        raise self._gone(container, attached, stream)
+
+    def _gone(self, container: ContainerId, attached: Attached, stream: EventStream) -> DeployError:
+        """Tell the helper's end from the engine's: both end the stream."""
+        attached.close()
+        try:
+            code = self._engine.wait(container, WAIT_S)
+        except EngineError as err:
+            return EngineError(
+                "the connection to the engine broke before the helper was finished",
+                details=f"{err.brief}: {err.details}" if err.details else err.brief,
+                hint=err.hint,
+            )
+        except TimeoutError:
+            code = None
+        return ProtocolError(
             "the helper went away before it was finished",
-            details=stream.stderr or None,
+            details=stream.stderr or (f"exit code {code}" if code is not None else None),
             hint="the engine's log may say why; out of memory is the usual reason",
         )
 

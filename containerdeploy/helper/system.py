@@ -46,6 +46,7 @@ class HelperRun:
         self._received = ""
         self._stopping = False
         self.is_clean = True
+        self.left_behind: tuple[str, ...] = ()
 
     def run(self) -> wire.Finished:
         """Deploy the system; raise DeployError, Interrupted after `stop`."""
@@ -96,6 +97,7 @@ class HelperRun:
             return session.run()
         finally:
             self.is_clean = session.is_clean
+            self.left_behind += (session.left_behind,) if session.left_behind else ()
             if self._reception is not None:
                 self._reception.abandon()
                 self._reception = None
