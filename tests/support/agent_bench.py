@@ -51,6 +51,9 @@ class Agent:
         with suppress(BrokenPipeError):
             self.process.stdin.write(opening)
             self.process.stdin.flush()
+        self._let_go = threading.Event()
+        self._heart = threading.Thread(target=self._beat)
+        self._heart.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -83,13 +86,18 @@ class Agent:
     def _is_over(self) -> bool:
         return any(isinstance(event, wire.Finished) for event in self.events)
 
-    def beat(self) -> None:
+    def _beat(self) -> None:
+        """Keep the lease alive, as a controller does."""
         assert self.process.stdin is not None
-        self.process.stdin.write(b"\n")
-        self.process.stdin.flush()
+        with suppress(OSError, ValueError):
+            while not self._let_go.wait(wire.HEARTBEAT_S):
+                self.process.stdin.write(b"\n")
+                self.process.stdin.flush()
 
     def let_go(self) -> None:
         """End the lease."""
+        self._let_go.set()
+        self._heart.join()
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):
             self.process.stdin.close()
