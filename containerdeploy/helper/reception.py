@@ -16,7 +16,6 @@ from pathlib import Path
 from containerdeploy.errors import DeployError, ProtocolError
 
 CHUNK_BYTES = 1 << 20
-POLL_MS = 100
 
 
 class Reception:
@@ -30,7 +29,7 @@ class Reception:
         self._reader = _open_fifo(fifo)
         # A writer of our own, so that the stream ends when we say so and not at the first close.
         self._own = os.open(f"/proc/self/fd/{self._reader}", os.O_WRONLY | os.O_CLOEXEC)
-        self._over = threading.Event()
+        self._over = os.eventfd(0, os.EFD_CLOEXEC)
         self._failure: OSError | None = None
         self._thread = threading.Thread(target=self._receive, daemon=True, name="reception")
         self._thread.start()
@@ -58,11 +57,13 @@ class Reception:
         return self._failure
 
     def _close(self) -> None:
-        self._over.set()
+        if self._own < 0:
+            return
+        os.eventfd_write(self._over, 1)
         self._thread.join()
-        if self._own >= 0:
-            os.close(self._own)
-            self._own = -1
+        os.close(self._own)
+        os.close(self._over)
+        self._own = -1
 
     def _receive(self) -> None:
         digest = hashlib.sha256()
@@ -83,13 +84,10 @@ class Reception:
     def _next(self) -> bytes | None:
         """Return the next piece; None once it is over and the pipe is empty."""
         poll = select.poll()
-        poll.register(self._reader, select.POLLIN)
-        while True:
-            is_over = self._over.is_set()
-            if poll.poll(0 if is_over else POLL_MS):
-                return os.read(self._reader, CHUNK_BYTES)
-            if is_over:
-                return None
+        for descriptor in (self._reader, self._over):
+            poll.register(descriptor, select.POLLIN)
+        ready = [descriptor for descriptor, _ in poll.poll()]
+        return os.read(self._reader, CHUNK_BYTES) if self._reader in ready else None
 
 
 def _open_fifo(path: Path) -> int:
