@@ -8,19 +8,19 @@ into blocks of a fixed size, each a member of its own: RFC 1952 makes their sequ
 import os
 import subprocess
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import IO
 
 BLOCK_BYTES = 4 << 20
 MAX_THREADS = 16
 
 
 class GzipWriter:
-    """Takes bytes, gives a gzip file to `target`; complete only after a `with` without error."""
+    """Takes bytes, gives a gzip file to `write`; complete only after a `with` without error."""
 
-    def __init__(self, target: IO[bytes], environment: dict[str, str]) -> None:
+    def __init__(self, write: Callable[[bytes], object], environment: dict[str, str]) -> None:
         threads = min(len(os.sched_getaffinity(0)), MAX_THREADS)
-        self._target = target
+        self._pass_on = write
         self._environment = environment
         self._threads = ThreadPoolExecutor(threads)
         self._max_pending = 2 * threads
@@ -51,7 +51,7 @@ class GzipWriter:
 
     def _drain(self, most: int) -> None:
         while len(self._pending) > most:
-            self._target.write(self._pending.popleft().result())
+            self._pass_on(self._pending.popleft().result())
 
     def _compress(self, block: bytes) -> bytes:
         argv = ["gzip", "-n", "-6", "-c"]

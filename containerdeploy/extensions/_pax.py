@@ -6,11 +6,13 @@ gives the same bytes everywhere.
 """
 
 import struct
-from typing import IO, Protocol
+from typing import Protocol
 
 BLOCK = 512
+RECORD = 20 * BLOCK
 CHUNK_BYTES = 1 << 20
 EXTENDED = b"x"
+CUT_SHORT = "the archive ends within a member"
 # Links, device nodes, directories and FIFOs: none has data, whatever the size field says.
 WITHOUT_DATA = frozenset(b"123456")
 ACL_ATTRIBUTES = {
@@ -30,45 +32,112 @@ ACL_TAGS = {
 }
 
 
+class Source(Protocol):
+    """Where bytes come from."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Fill the start of the buffer; return how many bytes, 0 at the end."""
+
+
 class Sink(Protocol):
     """What takes bytes, in order."""
 
-    def write(self, data: bytes, /) -> object:
-        """Take all of them."""
+    def write(self, data: bytes | memoryview, /) -> object:
+        """Take all of them before the memory is used again."""
 
 
-def settle(source: IO[bytes], target: Sink) -> None:
-    """Copy a pax archive, its extended headers in their one form; EOFError when it is cut short."""
+def settle(source: Source, target: Sink) -> None:
+    """Copy a pax archive, its extended headers in their one form; EOFError when it is cut short.
+
+    All else is passed on as it was read, in large pieces. The padding at the end is tar's usual
+    one, whatever the size of the records that the archive comes in.
+    """
+    window = _Window(source, target)
     real_size = None
-    while header := source.read(BLOCK):
+    while any(header := window.peek(BLOCK)):
         size = int(header[124:136].strip(b" \0") or b"0", 8)
         if header[156:157] == EXTENDED:
-            records = _parse(_exactly(source, _padded(size))[:size])
+            records = _parse(window.peek(BLOCK + _padded(size))[BLOCK : BLOCK + size])
             real_size = records.get(b"size")
-            target.write(_extended_header(header, records))
+            window.replace(BLOCK + _padded(size), _extended_header(header, records))
             continue
-        target.write(header)
+        window.keep(BLOCK)
         if header[156] not in WITHOUT_DATA:
-            _copy(source, target, _padded(size if real_size is None else int(real_size)))
+            window.keep(_padded(size if real_size is None else int(real_size)))
         real_size = None
+    window.end(has_end=bool(header))
+
+
+class _Window:
+    """A part of the stream in memory: what is before `_at` is seen, and what is kept of it goes on
+    to the target from `_start`."""
+
+    def __init__(self, source: Source, target: Sink) -> None:
+        self._source = source
+        self._target = target
+        self._buffer = memoryview(bytearray(CHUNK_BYTES))
+        self._start = self._at = self._end = 0
+        self._passed = 0
+
+    def peek(self, size: int) -> bytes:
+        """Return the next bytes without moving on; none at the stream's end."""
+        while self._end - self._at < size:
+            if self._read(size):
+                continue
+            if self._at == self._end:
+                return b""
+            raise EOFError(CUT_SHORT)
+        return bytes(self._buffer[self._at : self._at + size])
+
+    def keep(self, size: int) -> None:
+        """Let the next bytes through as they are."""
+        while size > self._end - self._at:
+            size -= self._end - self._at
+            self._at = self._end
+            if not self._read(1):
+                raise EOFError(CUT_SHORT)
+        self._at += size
+
+    def replace(self, size: int, data: bytes) -> None:
+        """Put `data` in the place of the next bytes, which have been peeked at."""
+        self._flush()
+        self._write(data)
+        self._at += size
+        self._start = self._at
+
+    def end(self, *, has_end: bool) -> None:
+        """Pass on what is left; where the archive has an end of zeros, write one of our own."""
+        self._flush()
+        if has_end:
+            self._write(bytes(-(self._passed + 2 * BLOCK) % RECORD + 2 * BLOCK))
+        while self._source.readinto(self._buffer):
+            pass
+
+    def _read(self, wanted: int) -> bool:
+        """Make room for `wanted` bytes from `_at` on and read some; False at the end."""
+        self._flush()
+        rest = self._buffer[self._at : self._end]
+        into = self._buffer
+        if wanted > len(into):
+            into = memoryview(bytearray(wanted))
+        into[: len(rest)] = bytes(rest)
+        self._buffer, self._start, self._at, self._end = into, 0, 0, len(rest)
+        size = self._source.readinto(into[self._end :]) or 0
+        self._end += size
+        return size > 0
+
+    def _flush(self) -> None:
+        if self._at > self._start:
+            self._write(self._buffer[self._start : self._at])
+        self._start = self._at
+
+    def _write(self, data: bytes | memoryview) -> None:
+        self._target.write(data)
+        self._passed += len(data)
 
 
 def _padded(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
-
-
-def _exactly(source: IO[bytes], size: int) -> bytes:
-    data = source.read(size)
-    if len(data) != size:
-        raise EOFError("the archive ends within a member")
-    return data
-
-
-def _copy(source: IO[bytes], target: Sink, size: int) -> None:
-    while size:
-        chunk = _exactly(source, min(size, CHUNK_BYTES))
-        target.write(chunk)
-        size -= len(chunk)
 
 
 def _parse(body: bytes) -> dict[bytes, bytes]:

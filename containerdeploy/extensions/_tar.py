@@ -22,6 +22,18 @@ class ToolFailed(OSError):
     """A program ended badly; says which, how, and its last words."""
 
 
+class Whole:
+    """An unbuffered file that takes all that it is given."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, data: bytes | memoryview) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._file.fileno(), rest) :]
+
+
 def is_gnu(program: str) -> bool:
     """Say whether the program is there and GNU's; BusyBox's keeps neither attributes nor bytes."""
     try:
