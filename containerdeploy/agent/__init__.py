@@ -16,6 +16,7 @@ room.py        the root that a confined process sees
 confine.py     starts a process in a room, without what it could do harm with
 filter.py      the system call filter, as BPF
 cgroups.py     a control group for every step
+launcher.py    starts a step's first process inside its group
 process.py     runs a program to its end: pipes, limits, outcome
 ending.py      how a program ended, and what that means
 changes.py     what a step changed, read off its upper layer

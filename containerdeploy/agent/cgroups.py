@@ -8,12 +8,15 @@ and `flavour` says so.
 import os
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from containerdeploy import syscalls
+from containerdeploy.agent.launcher import Launcher
+
+T = TypeVar("T")
 
 PLACE = "/run/containerdeploy/cgroup"
 FLAGS = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
@@ -24,11 +27,21 @@ Flavour = Literal["cgroup-v1", "cgroup-v2", "rlimits"]
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """One step's group; `directories` is where its first process puts itself."""
+    """One step's group; its first process is started through `launch` and enters `to_enter`."""
 
     flavour: Flavour
     directories: tuple[str, ...]
     rlimits: tuple[tuple[int, int], ...] = ()
+    launcher: Launcher | None = None
+
+    @property
+    def to_enter(self) -> tuple[str, ...]:
+        """Where the first process has to put itself: nowhere if it is born in the group."""
+        return () if self.launcher else self.directories
+
+    def launch(self, start: Callable[[], T]) -> T:
+        """Call `start`, which forks the group's first process."""
+        return start() if self.launcher is None else self.launcher.call(start)
 
     def peak_memory_bytes(self) -> int:
         """Peak of all processes together, page cache included; 0 where nobody counts it."""
@@ -48,28 +61,50 @@ class Group:
         return ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Groups:
     """The controllers that this place offers."""
 
-    flavour: Flavour
-    roots: tuple[str, ...]
+    def __init__(self, flavour: Flavour, roots: tuple[str, ...]) -> None:
+        self.flavour: Flavour = flavour
+        self._roots = roots
+        self._launcher: Launcher | None = None
 
     @contextmanager
-    def group(self, name: str, *, memory_bytes: int, pids: int) -> Iterator[Group]:
+    def ready(self) -> Iterator[None]:
+        """Stay ahead of the steps while the block runs, where a thread can."""
+        if self.flavour == "cgroup-v1":
+            self._launcher = Launcher(self._roots)
+        try:
+            yield
+        finally:
+            if self._launcher is not None:
+                self._launcher.close()
+                self._launcher = None
+
+    @contextmanager
+    def group(self, *, memory_bytes: int, pids: int) -> Iterator[Group]:
         """Make a group for one step and remove it afterwards, when its processes are dead."""
         if self.flavour == "rlimits":
             yield Group(flavour="rlimits", directories=(), rlimits=_rlimits(memory_bytes, pids))
             return
-        directories = tuple(f"{root}/{name}" for root in self.roots)
+        launcher, directories = self._launcher, self._new_group()
         try:
             for directory in directories:
-                os.makedirs(directory, exist_ok=True)
-                _set_limits(directory, memory_bytes, pids)
-            yield Group(flavour=self.flavour, directories=directories)
+                _set_limits(directory, memory_bytes, pids + (launcher is not None))
+            yield Group(flavour=self.flavour, directories=directories, launcher=launcher)
         finally:
+            if launcher is not None:
+                launcher.leave()
             for directory in directories:
                 _remove(directory)
+
+    def _new_group(self) -> tuple[str, ...]:
+        if self._launcher is not None:
+            return self._launcher.claim()
+        directories = tuple(f"{root}/step" for root in self._roots)
+        for directory in directories:
+            os.makedirs(directory, exist_ok=True)
+        return directories
 
 
 def find() -> Groups:
@@ -83,7 +118,7 @@ def find() -> Groups:
     for attempt in (_version_1, _version_2):
         with suppress(OSError):
             return attempt()
-    return Groups(flavour="rlimits", roots=())
+    return Groups("rlimits", ())
 
 
 def _version_1() -> Groups:
@@ -92,7 +127,7 @@ def _version_1() -> Groups:
         os.makedirs(root, exist_ok=True)
         syscalls.mount("cgroup", root, "cgroup", FLAGS, name)
         _probe(root)
-    return Groups(flavour="cgroup-v1", roots=roots)
+    return Groups("cgroup-v1", roots)
 
 
 def _version_2() -> Groups:
@@ -104,7 +139,7 @@ def _version_2() -> Groups:
     _write(f"{root}/agent/cgroup.procs", "0")
     _write(f"{root}/cgroup.subtree_control", "+memory +pids")
     _probe(root)
-    return Groups(flavour="cgroup-v2", roots=(root,))
+    return Groups("cgroup-v2", (root,))
 
 
 def _probe(root: str) -> None:

@@ -74,9 +74,11 @@ def _work(
 ) -> wire.Finished:
     with ExitStack() as stack:
         _prepare(install_extensions)
+        groups = cgroups.find()
+        if job.kind == "deploy":
+            stack.enter_context(groups.ready())
         store = Store(wire.STORE, lease)
         who = identity.establish()
-        groups = cgroups.find()
         facts = _facts(store, who) if job.kind == "probe" else {}
         emitter.send(_hello(job, who, groups, facts))
         if job.kind == "probe":

@@ -165,7 +165,7 @@ def _start(
             splitters[read] = LogSplitter(emitter, task.step, name)
         environment = {**task.environment, "MORPH_LOG_FD": str(LOG_DESCRIPTOR)}
         program = confine.Program(argv=task.argv, environment=environment, descriptors=descriptors)
-        running = confine.start(task.confinement, program)
+        running = task.group.launch(lambda: confine.start(task.confinement, program))
     stack.callback(os.close, running.errors)
     return splitters, running
 

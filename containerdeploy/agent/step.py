@@ -63,14 +63,14 @@ class RunningStep:
         temporary = self._tree.private_directory(TMPDIR_NAME)
         try:
             with shop.groups.group(
-                "step", memory_bytes=limits.memory_bytes or shop.memory_bytes, pids=limits.pids
+                memory_bytes=limits.memory_bytes or shop.memory_bytes, pids=limits.pids
             ) as group:
                 confinement = confine.Confinement(
                     room=self._room(binds, temporary),
                     identity=shop.identity,
                     capabilities=confine.EXTENSION_CAPABILITIES,
                     network=step.network,
-                    cgroups=group.directories,
+                    cgroups=group.to_enter,
                     rlimits=group.rlimits,
                 )
                 task = Task(

@@ -107,13 +107,13 @@ class Unpacker:
         room = rooms.Room(binds=tuple(binds), proc=False)
         try:
             with self._groups.group(
-                "unpack", memory_bytes=limits.memory_bytes or 1 << 62, pids=limits.pids
+                memory_bytes=limits.memory_bytes or 1 << 62, pids=limits.pids
             ) as group:
                 confinement = confine.Confinement(
                     room=room,
                     identity=None,
                     capabilities=confine.UNPACK_CAPABILITIES,
-                    cgroups=group.directories,
+                    cgroups=group.to_enter,
                 )
                 task = Task(
                     step=step,
