@@ -1,0 +1,78 @@
+"""Disks that are full: the store's, and that of the results."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from deploy_world import World
+from sites import Site
+
+FILL_BYTES = 9 << 20
+DISK_BYTES = 12 << 20
+
+
+@contextmanager
+def small_disk(directory: Path) -> Iterator[Path]:
+    """An ext4 of a few megabytes in a file, mounted; only root can."""
+    image, mounted = directory / "disk.img", directory / "disk"
+    mounted.mkdir()
+    with image.open("wb") as file:
+        file.truncate(DISK_BYTES)
+    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True, capture_output=True)
+    made = subprocess.run(["mount", "-o", "loop", image, mounted], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no loop mounts here: {made.stderr.decode(errors='replace').strip()}")
+    try:
+        yield mounted
+    finally:
+        subprocess.run(["umount", mounted], check=True)
+
+
+@pytest.fixture
+def own_site(site: Site) -> Iterator[Site]:
+    """A site whose store lies on a small disk that is full but for a little."""
+    own = site.sibling()
+    try:
+        with small_disk(own.directory) as disk:
+            (disk / "filler").write_bytes(bytes(FILL_BYTES))
+            yield own.with_store_on(disk)
+            own.forget_store()
+    finally:
+        own.close()
+
+
+def test_a_full_store_is_told_and_leaves_no_base(
+    own_site: Site, new_world: Callable[..., World]
+) -> None:
+    world = new_world(own_site)
+    world.system("s", {"s": {"type": "tar", "location": "s.tar"}}, "set-hostname")
+    ended = world.deploy()
+    assert ended.code == 1, str(ended)
+    assert "No space left on device" in ended.out
+    assert "make room on the disk that holds the store" in ended.out
+    assert own_site.bases() == []
+    assert not own_site.residue().workspaces
+    (own_site.directory / "disk" / "filler").unlink()
+    again = world.deploy()
+    assert again.code == 0, str(again)
+    assert len(own_site.bases()) == 1
+
+
+def test_a_full_disk_for_the_result_leaves_nothing_there(
+    any_site: Site, new_world: Callable[..., World]
+) -> None:
+    world = new_world(any_site)
+    world.system("s", {"s": {"type": "tar", "location": "s.tar"}})
+    with small_disk(world.directory) as disk:
+        filler = disk / "filler"
+        filler.write_bytes(bytes(FILL_BYTES))
+        ended = world.deploy(f"--output-dir={disk}")
+        left = {path.name for path in disk.iterdir()}
+        filler.unlink()
+        again = world.deploy(f"--output-dir={disk}")
+    assert ended.code == 1, str(ended)
+    assert "No space left on device" in ended.out
+    assert left == {"filler", "lost+found"}
+    assert again.code == 0, str(again)
