@@ -74,7 +74,7 @@ class Staging:
                     start_new_session=True,
                 )
             assert self._janitor.stdin is not None
-            self._janitor.stdin.write(sign.encode() + str(directory).encode() + b"\0")
+            self._janitor.stdin.write(sign.encode() + os.fsencode(directory) + b"\0")
             self._janitor.stdin.flush()
 
 

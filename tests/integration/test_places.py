@@ -8,6 +8,9 @@ import pytest
 from deploy_world import World
 from sites import Site
 
+# Podman splits the paths of mounts at commas and line ends.
+LITERAL = ("docker", "local")
+ODD_NAMES = ("with: a colon, a comma\\", "l\u00edne\nbreak", "\udcff not UTF-8")
 TAR = {"type": "tar", "location": "s.tar"}
 
 
@@ -80,6 +83,23 @@ def test_an_output_directory_is_made_when_it_is_missing(world: World) -> None:
     there = world.directory / "deep" / "er"
     assert world.deploy(f"--output-dir={there}").code == 0
     assert (there / "s.tar").exists()
+
+
+@pytest.mark.parametrize(
+    "site",
+    [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in LITERAL],
+    indirect=True,
+)
+@pytest.mark.parametrize("name", ODD_NAMES, ids=["punctuation", "line-end", "not-UTF-8"])
+def test_an_output_directory_may_be_called_anything(
+    site: Site, new_world: Callable[..., World], name: str
+) -> None:
+    world = new_world(site)
+    world.system("s", {"s": TAR})
+    ended = world.deploy(f"--output-dir={world.directory / name}")
+    assert ended.code == 0, str(ended)
+    assert (world.directory / name / "s.tar").exists()
+    assert [path.name for path in (world.directory / name).iterdir()] == ["s.tar"]
 
 
 def test_an_absolute_location_stays_where_it_is(world: World) -> None:
