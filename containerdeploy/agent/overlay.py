@@ -13,6 +13,8 @@ from containerdeploy.agent.identity import Identity
 
 FIXED = "redirect_dir=off,metacopy=off,index=off,xino=off"
 FIXED_ROOTLESS = "userxattr"
+# Layers go with their run. Without this every unmount writes all of their disk's data out.
+WITH_UPPER = "volatile"
 
 
 def quote(path: str) -> str:
@@ -40,7 +42,7 @@ def mount(
     """
     options = ["lowerdir=" + ":".join(map(quote, lowers))]
     if upper is not None:
-        options += [f"upperdir={quote(upper)}/up", f"workdir={quote(upper)}/wk"]
+        options += [f"upperdir={quote(upper)}/up", f"workdir={quote(upper)}/wk", WITH_UPPER]
     options.append(FIXED_ROOTLESS if identity.rootless else FIXED)
     text = ",".join(options)
     if len(text) >= os.sysconf("SC_PAGE_SIZE"):
