@@ -14,7 +14,6 @@ import fcntl
 import os
 import resource
 import signal
-import socket
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -48,7 +47,6 @@ USER_LIMITS = {
 MAX_OPEN_FILES = 4096
 ERRORS_AT = 200  # out of the way of every descriptor that a program is given
 CANNOT_START = 125
-SIGNALS = range(1, 65)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +155,7 @@ def _init(confinement: Confinement, program: Program, filter_: bytes, errors: in
     syscalls.set_pdeathsig(signal.SIGKILL)
     syscalls.set_dumpable(False)
     os.setsid()
-    socket.sethostname("localhost")
+    syscalls.sethostname("localhost")
     user_limits = rooms.enter(confinement.room)
     inner = os.fork()
     if inner == 0:
@@ -192,10 +190,7 @@ def _inner(
     os.setsid()
     os.chdir(confinement.room.cwd)
     _arrange_descriptors(program.descriptors, errors)
-    for number in SIGNALS:
-        with suppress(OSError, ValueError):
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    syscalls.reset_signals()
     _drop_capabilities(confinement.capabilities)
     syscalls.set_no_new_privs()
     syscalls.seccomp_load(filter_)

@@ -47,21 +47,31 @@ def mount(
     text = ",".join(options)
     if len(text) >= os.sysconf("SC_PAGE_SIZE"):
         raise OSError(f"{len(lowers)} layers: their names don't fit an overlay's mount options")
-    mounter = None if plain or identity.rootless else identity
-    _in_child(lambda: _mount_as(mounter, target, directory, text))
+    if plain or identity.rootless:
+        _mount(target, directory, text)
+    else:
+        _in_child(lambda: _mount_as(identity, target, directory, text))
     if upper is not None and os.statvfs(target).f_flag & os.ST_RDONLY:
         syscalls.umount(target, syscalls.MNT_DETACH)
         raise OSError(f"the kernel mounted the overlay at {target} read-only")
 
 
-def _mount_as(mounter: Identity | None, target: str, directory: str, options: str) -> None:
-    """Mount with the ids of `mounter`'s root, or with our own."""
-    if mounter is not None:
-        syscalls.set_securebits(syscalls.SECBIT_NO_SETUID_FIXUP)
-        syscalls.setfsgid(mounter.base)
-        syscalls.setfsuid(mounter.base)
-    os.chdir(directory)
-    syscalls.mount("overlay", target, "overlay", syscalls.MS_NODEV, options)
+def _mount_as(mounter: Identity, target: str, directory: str, options: str) -> None:
+    """Mount with the ids of `mounter`'s root."""
+    syscalls.set_securebits(syscalls.SECBIT_NO_SETUID_FIXUP)
+    syscalls.setfsgid(mounter.base)
+    syscalls.setfsuid(mounter.base)
+    _mount(target, directory, options)
+
+
+def _mount(target: str, directory: str, options: str) -> None:
+    before = os.open(".", os.O_PATH | os.O_CLOEXEC)
+    try:
+        os.chdir(directory)
+        syscalls.mount("overlay", target, "overlay", syscalls.MS_NODEV, options)
+    finally:
+        os.fchdir(before)
+        os.close(before)
 
 
 def _in_child(action: Callable[[], None]) -> None:

@@ -10,6 +10,7 @@ import io
 import json
 import marshal
 import sys
+import threading
 import zipfile
 from functools import cache
 from importlib import resources
@@ -41,13 +42,16 @@ ARGV = ("python3", "-I", "-S", "-c", BOOTSTRAP)
 ROOMS = ("agent", "wire")
 MODULES = ("__init__.py", "syscalls.py", "syscall_numbers.py")
 EPOCH = (1980, 1, 1, 0, 0, 0)
+_BUILDING = threading.Lock()
 UNCHECKED_HASH = 0b01  # PEP 552: a .pyc that is never compared with its source
 
 
 def opening(job: wire.Job) -> bytes:
     """Return all that goes down stdin before the first heartbeat."""
-    archive, line = _archive(), wire.encode(job)
-    return b"%d %d\n" % (len(archive), len(line)) + archive + line
+    line = wire.encode(job)
+    with _BUILDING:  # many helpers may begin at once; one archive is for all
+        archive = _archive()
+    return b"%d %d\n%b%b" % (len(archive), len(line), archive, line)
 
 
 @cache

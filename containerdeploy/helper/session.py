@@ -1,8 +1,8 @@
 """A helper's life: create, attach, start, listen, deliver, remove; nothing is left half-way."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from containerdeploy import wire
@@ -66,8 +66,9 @@ class Session:
             with self._lock:
                 self._attached = attached
             self._refuse_if_stopping()
+            feed = stack.enter_context(_Feed(attached, self._order.job))
             self._engine.start(container)
-            return self._converse(container, attached)
+            return self._converse(container, attached, feed)
 
     def stop(self) -> None:
         """End the lease: the agent kills what runs, cleans up and goes."""
@@ -108,23 +109,21 @@ class Session:
         except EngineError as err:  # how the helper's work ended matters more
             self.left_behind = f"the helper {self._order.container.name}: {err.brief}"
 
-    def _converse(self, container: ContainerId, attached: Attached) -> wire.Finished:
+    def _converse(self, container: ContainerId, attached: Attached, feed: "_Feed") -> wire.Finished:
         stream = EventStream(attached, silence_s=SILENCE_S)
         conduct = Conduct(self._order.job)
         try:
-            with _heartbeat(attached):
-                attached.write(payload.opening(self._order.job))
-                for event in stream:
-                    conduct.check(event)
-                    self._handle(container, event)
-                    if isinstance(event, wire.Finished):
-                        self.is_clean = True
-                        return event
+            for event in stream:
+                conduct.check(event)
+                self._handle(container, event)
+                if isinstance(event, wire.Finished):
+                    self.is_clean = True
+                    return event
         except (EngineError, ProtocolError, TimeoutError) as err:
             self._refuse_if_stopping()
             raise _explained(err, stream) from err
         self._refuse_if_stopping()
-        raise self._gone(container, attached, stream)
+        raise feed.failure or self._gone(container, attached, stream)
 
     def _gone(self, container: ContainerId, attached: Attached, stream: EventStream) -> DeployError:
         """Tell the helper's end from the engine's: both end the stream."""
@@ -158,24 +157,38 @@ class Session:
             raise Interrupted("stopped")
 
 
-@contextmanager
-def _heartbeat(attached: Attached) -> Iterator[None]:
-    """Keep the lease alive while the block runs."""
-    over = threading.Event()
+class _Feed:
+    """Sends what a helper needs to begin, then keeps its lease alive, while the block runs.
 
-    def beat() -> None:
-        while not over.wait(wire.HEARTBEAT_S):
+    It begins before the helper runs: the engine takes longer to start it than all of this takes.
+    A helper that did not take its opening will never say anything: its streams are closed.
+    """
+
+    def __init__(self, attached: Attached, job: wire.Job) -> None:
+        self._attached = attached
+        self._job = job
+        self._over = threading.Event()
+        self.failure: Exception | None = None
+
+    def __enter__(self) -> "_Feed":
+        threading.Thread(target=self._run, daemon=True, name="feed").start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def _run(self) -> None:
+        try:
+            self._attached.write(payload.opening(self._job))
+        except Exception as err:  # raised by whoever reads
+            self.failure = err
+            self._attached.close()
+            return
+        while not self._over.wait(wire.HEARTBEAT_S):
             try:
-                attached.write(b"\n")
-            except (DeployError, OSError):
+                self._attached.write(b"\n")
+            except EngineError:
                 return
-
-    thread = threading.Thread(target=beat, daemon=True, name="heartbeat")
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
 
 
 def _explained(err: Exception, stream: EventStream) -> DeployError:
