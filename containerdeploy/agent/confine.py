@@ -14,7 +14,6 @@ import fcntl
 import os
 import resource
 import signal
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import NoReturn
 from containerdeploy import syscalls
 from containerdeploy.agent import filter as call_filter
 from containerdeploy.agent import room as rooms
+from containerdeploy.agent.failures import told
 from containerdeploy.agent.identity import Identity
 
 # What configuring files needs, and nothing else.
@@ -124,8 +124,8 @@ def _reporting_to(descriptor: int) -> Iterator[None]:
         yield
     except OSError as err:
         os.write(descriptor, str(err).encode(errors="replace")[:4000])
-    except BaseException:
-        os.write(descriptor, traceback.format_exc().encode(errors="replace")[:4000])
+    except BaseException as err:
+        os.write(descriptor, told(err).encode(errors="replace")[:4000])
     finally:
         os._exit(CANNOT_START)
 

@@ -1,10 +1,7 @@
 """The life of the agent: take the lease, say hello, do the job, say goodbye, leave nothing."""
 
 import os
-import platform
-import shutil
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -12,7 +9,7 @@ from containerdeploy import syscalls, wire
 from containerdeploy.agent import cgroups, identity, layers, room
 from containerdeploy.agent.deployment import deploying
 from containerdeploy.agent.events import Emitter, claim_stdout
-from containerdeploy.agent.failures import StepFailed
+from containerdeploy.agent.failures import StepFailed, told
 from containerdeploy.agent.lease import Lease, LeaseLost
 from containerdeploy.agent.process import Runner
 from containerdeploy.agent.step import DEFINITIONS_CLONE, EXTENSIONS_PLACE, Workshop
@@ -53,16 +50,16 @@ def _finish(work: Callable[[], wire.Finished]) -> wire.Finished:
     except StepFailed as err:
         return _failed(err)
     except OSError as err:
-        where = traceback.extract_tb(err.__traceback__)[-1]
         return wire.Finished(
             outcome="failed",
-            error=f"{err} ({os.path.basename(where.filename)}:{where.lineno})",
+            error=told(err),
             hint="`containerdeploy doctor` shows what this engine and kernel offer",
         )
-    except Exception:
+    except Exception as err:
+        import traceback  # takes long to load, and this is no place to hurry
+
         sys.stderr.write(traceback.format_exc())
-        text = traceback.format_exc().strip().splitlines()[-1]
-        return wire.Finished(outcome="failed", error=f"the agent failed: {text[:2000]}")
+        return wire.Finished(outcome="failed", error=f"the agent failed: {told(err)[:MOST_WORDS]}")
 
 
 def _failed(err: StepFailed) -> wire.Finished:
@@ -162,7 +159,7 @@ def _hello(
     return wire.Hello(
         run=job.run,
         version=wire.VERSION,
-        python=platform.python_version(),
+        python=".".join(map(str, sys.version_info[:3])),
         kernel=os.uname().release,
         isolation="rootless" if who.rootless else "strict",
         limits=groups.flavour,
@@ -174,6 +171,8 @@ def _hello(
 
 def _facts(store: Store, who: identity.Identity) -> dict[str, str]:
     """What doctor wants to know of this place; `overlay` is "ok" or why it isn't."""
+    import shutil
+
     space = os.statvfs(wire.STORE)
     return {
         "overlay": _try_overlay(store, who),

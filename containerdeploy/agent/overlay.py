@@ -5,10 +5,10 @@ https://docs.kernel.org/filesystems/overlayfs.html
 """
 
 import os
-import traceback
 from collections.abc import Callable, Sequence
 
 from containerdeploy import syscalls
+from containerdeploy.agent.failures import told
 from containerdeploy.agent.identity import Identity
 
 FIXED = "redirect_dir=off,metacopy=off,index=off,xino=off"
@@ -83,8 +83,8 @@ def _in_child(action: Callable[[], None]) -> None:
             action()
         except OSError as err:
             os.write(write, str(err).encode(errors="replace")[:4000])
-        except BaseException:
-            os.write(write, traceback.format_exc().encode(errors="replace")[:4000])
+        except BaseException as err:
+            os.write(write, told(err).encode(errors="replace")[:4000])
         finally:
             os._exit(0)
     os.close(write)

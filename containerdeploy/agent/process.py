@@ -1,7 +1,7 @@
 """Runs one confined program to its end: its pipes, its limits, and how it ended."""
 
 import os
-import selectors
+import select
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -114,12 +114,12 @@ def _listen(
 ) -> tuple[wire.Outcome, str, None] | None:
     """Pass on output until all of the program is dead; return which limit it broke, if any."""
     over: tuple[wire.Outcome, str, None] | None = None
-    with _selector(running, sinks) as (selector, alive):
+    with _poll(running, sinks) as (poll, alive):
         while True:
-            ready = [key.fd for key, _ in selector.select(TICK_S)]
+            ready = [descriptor for descriptor, _ in poll.poll(TICK_S * 1000)]
             for descriptor in ready:
                 if descriptor != alive and not _pass_on(sinks[descriptor], descriptor, watch):
-                    selector.unregister(descriptor)
+                    poll.unregister(descriptor)
             if alive in ready:
                 break
             if over is None and (overrun := watch.overrun()):
@@ -171,16 +171,14 @@ def _start(
 
 
 @contextmanager
-def _selector(
-    running: confine.Running, sinks: Mapping[int, Sink]
-) -> Iterator[tuple[selectors.BaseSelector, int]]:
-    """Yield a selector over the streams and a descriptor that is ready once the program is dead."""
+def _poll(running: confine.Running, sinks: Mapping[int, Sink]) -> Iterator[tuple[select.poll, int]]:
+    """Yield a poll over the streams and a descriptor that is ready once the program is dead."""
     alive = os.pidfd_open(running.outer)
     try:
-        with selectors.DefaultSelector() as selector:
-            for descriptor in (alive, *sinks):
-                selector.register(descriptor, selectors.EVENT_READ)
-            yield selector, alive
+        poll = select.poll()
+        for descriptor in (alive, *sinks):
+            poll.register(descriptor, select.POLLIN)
+        yield poll, alive
     finally:
         os.close(alive)
 

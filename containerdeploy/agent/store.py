@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -131,7 +130,7 @@ class Store:
 
     def _remove(self, place: str, name: str) -> None:
         """Take it out of sight first: a half removed base must not be taken for one."""
-        gone = f"{uuid.uuid4().hex}.gone"
+        gone = f"{os.urandom(16).hex()}.gone"
         with suppress(FileNotFoundError):
             os.rename(f"{self.root}/{place}/{name}", f"{self.root}/tmp/{gone}")
         parent = trees.open_directory(f"{self.root}/tmp")

@@ -5,9 +5,7 @@ tar runs with real ids, for owners and device nodes must land as they are, but w
 elsewhere, and `trusted.*` attributes, which would mean something to overlayfs, can't be set.
 """
 
-import hashlib
 import os
-import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -160,6 +158,8 @@ class _Feeder:
         self._write = write
         self._lease = lease
         self._progress = progress
+        import hashlib  # most runs unpack nothing, and all would wait for OpenSSL
+
         self._hash = hashlib.sha256()
 
     def run(self) -> None:
@@ -224,6 +224,8 @@ def _tar(compression: wire.Compression, *, rootless: bool) -> tuple[str, ...]:
 
 
 def _tool(*names: str) -> str:
+    import shutil
+
     for name in names:
         if found := shutil.which(name, path=PATH):
             return found
