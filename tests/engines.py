@@ -22,7 +22,7 @@ STARTERS = {"docker": daemons.docker_daemon, "podman": daemons.podman_service}
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOP_TIMEOUT_S = 30.0
 SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"
-# A program that tells whether a package is there: the package.
+# A program, or the path of a file, that tells whether a package is there: the package.
 PACKAGES = {
     "docker": {"dockerd": "docker.io", "runc": "runc", "iptables": "iptables"},
     "podman": {
@@ -33,6 +33,7 @@ PACKAGES = {
         "/usr/lib/podman/netavark": "netavark",
     },
     "tools": {
+        "/usr/lib/python3/dist-packages/jinja2/__init__.py": "python3-jinja2",
         "busybox": "busybox-static",
         "bzip2": "bzip2",
         "getcap": "libcap2-bin",
@@ -146,10 +147,14 @@ def _build_image(address: str) -> None:
         raise Unavailable("its helper image could not be built")
 
 
+def _is_there(thing: str) -> bool:
+    return bool(shutil.which(thing)) or (thing.startswith("/") and Path(thing).exists())
+
+
 def _install(groups: Mapping[str, Mapping[str, str]]) -> None:
     """Install what is missing; a failure shows when the thing is used."""
     programs = {program: package for group in groups.values() for program, package in group.items()}
-    missing = sorted({name for program, name in programs.items() if not shutil.which(program)})
+    missing = sorted({name for thing, name in programs.items() if not _is_there(thing)})
     if not missing:
         return
     say(f"installing {' '.join(missing)}")

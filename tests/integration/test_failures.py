@@ -201,8 +201,6 @@ def test_an_unreadable_source_is_told(user_site: Site, new_world: Callable[..., 
 
 
 def test_an_image_that_the_engine_lacks_is_named(world: World) -> None:
-    if not world.site.is_api:
-        pytest.skip("the local engine has no images")
     world.system("s", {"one": TAR})
     ended = world.deploy("--image=containerdeploy-no-such-image:1")
     assert ended.code == 3
