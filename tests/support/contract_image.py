@@ -6,7 +6,21 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-TOOLS = ("sh", "cat", "tee", "sleep", "head", "ls", "grep", "env", "stat", "touch", "df")
+TOOLS = (
+    "sh",
+    "cat",
+    "tee",
+    "sleep",
+    "head",
+    "tail",
+    "wc",
+    "ls",
+    "grep",
+    "env",
+    "stat",
+    "touch",
+    "df",
+)
 
 
 def as_tar() -> bytes:
