@@ -81,7 +81,7 @@ def test_the_end_of_stdin_ends_the_wait_for_another_agents_base(
 WATCH = """
 import sys, time
 from containerdeploy.agent.lease import Lease
-lease = Lease(0, silence_s=0.5)
+lease = Lease(0, silence_s=2)
 lease.guard(lambda: print("guarded"))
 lease.start()
 lease.wait(10)
@@ -95,15 +95,16 @@ def test_silence_ends_the_lease_and_heartbeats_prevent_it() -> None:
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        for _ in range(10):
-            time.sleep(0.2)
+        for _ in range(8):
+            time.sleep(0.4)
             process.stdin.write("\n")
             process.stdin.flush()
         assert process.poll() is None
         started = time.monotonic()
         lines = process.stdout.read().split("\n")
-        assert 0.3 < time.monotonic() - started < 3
-    assert lines[:2] == ["guarded", "False no sign of the controller for 0 s"]
+        assert 1 < time.monotonic() - started < 8
+    # The guard runs in the thread that watches: either may speak first.
+    assert sorted(lines[:2]) == ["False no sign of the controller for 2 s", "guarded"]
 
 
 def test_a_held_agent_stays_until_it_is_let_go(bench: Bench, small: wire.Source) -> None:
