@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CALL_S = 120
 GONE_WITHIN_S = 60
+REMOVE_ATTEMPTS = 15
 
 
 class DockerEngine:
@@ -148,11 +149,19 @@ class DockerEngine:
                 raise
 
     def remove(self, container: ContainerId) -> None:
-        """Remove it; where the engine is already at that, wait until it is done."""
+        """Remove it; where the engine is already at that, wait until it is done.
+
+        Podman answers 500 for a container that ends while it is being killed (its issue 16142),
+        for as long as it takes to notice the end: seconds, on a busy host.
+        """
         try:
-            self._ask_again(
-                "removing the container",
-                lambda api: api.remove_container(container, v=True, force=True),
+            retry.passing(
+                lambda: self._client.ask(
+                    "removing the container",
+                    lambda api: api.remove_container(container, v=True, force=True),
+                ),
+                attempts=REMOVE_ATTEMPTS,
+                total_s=GONE_WITHIN_S,
             )
         except Refused as err:
             if err.status == 404:
