@@ -20,6 +20,7 @@ from containerdeploy.plan import Plan, PlannedSystem
 from containerdeploy.result import (
     Happening,
     Ledger,
+    Masking,
     RunFinished,
     RunRecord,
     RunResult,
@@ -27,6 +28,7 @@ from containerdeploy.result import (
     SystemFinished,
     SystemStarted,
     new_run_id,
+    secret_values,
 )
 
 POLL_S = 0.2
@@ -51,7 +53,8 @@ def deploy(
     header = headers.header(run, plan, info, images, settings)
     with ExitStack() as stack:
         record = stack.enter_context(RunRecord(settings.home, header))
-        hall = _Hall(plan, engine, settings, [*listeners], record)
+        masking = Masking(secret_values(header))
+        hall = _Hall(plan, engine, settings, [*listeners], record, masking)
         words = settings.why_engine or f"{info.flavour} at {info.address}"
         return hall.run(run, words, images)
 
@@ -66,12 +69,14 @@ class _Hall:
         settings: Settings,
         listeners: list[Listener],
         record: RunRecord,
+        masking: Masking,
     ) -> None:
         self._plan = plan
         self._engine = engine
         self._settings = settings
         self._listeners = listeners
         self._record = record
+        self._masking = masking
         self._ledger = Ledger()
         self._queue: queue.Queue[Happening] = queue.Queue(maxsize=1000)
         self._stopping = threading.Event()
@@ -190,10 +195,11 @@ class _Hall:
         return errors.EXIT_FAILED
 
     def _show(self, happening: Happening) -> None:
-        self._ledger.take(happening)
-        self._record.take(happening)
-        for listener in self._listeners:
-            listener.show(happening)
+        for told in self._masking.take(happening):
+            self._ledger.take(told)
+            self._record.take(told)
+            for listener in self._listeners:
+                listener.show(told)
 
 
 def _end(system: PlannedSystem, finished: wire.Finished) -> SystemFinished:

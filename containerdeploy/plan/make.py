@@ -92,7 +92,7 @@ class _Planner:
         write, check = self._write(place), self._check(place)
         steps = [step for step in (*configure, write, check) if step is not None]
         extensions = [step.extension for step in steps]
-        self.problems.extend(option_problems(one, extensions))
+        self.problems.extend(option_problems(one, extensions, self.cluster.secrets))
         target = self._target(one, place, write)
         if write is None or source is None:
             return None

@@ -1,7 +1,7 @@
 """Settings and sidecars to the parameters that extensions get, checked as declared."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from containerdeploy.definition.cluster import PLACES
 from containerdeploy.errors import Problem
@@ -18,11 +18,6 @@ _USE_A_FILE = "put it into a file of the definitions and give the file's path"
 _MAX_ENVIRONMENT = 1_500_000  # a quarter of the usual stack, which execve(2) grants, less a margin
 
 
-def is_secret_name(name: str) -> bool:
-    """Say whether a parameter's name alone tells that its value is a secret."""
-    return any(word in name.upper() for word in _SECRET_WORDS)
-
-
 def parameters(
     one: ResolvedDeployment, extensions: Sequence[Extension], secrets: Sequence[str]
 ) -> tuple[Parameter, ...]:
@@ -35,16 +30,25 @@ def parameters(
                 chosen[option.name] = Chosen(
                     text=option.default, origin=origin, at=one.deployment.at
                 )
-    declared = [option for found in extensions for option in found.sidecar.options.values()]
     return tuple(
         Parameter(
             name=name,
             value=value.text,
             origin=value.origin,
-            secret=name in secrets or is_secret_name(name) or _is_declared_secret(name, declared),
+            secret=is_secret(name, extensions, secrets),
         )
         for name, value in sorted(chosen.items())
     )
+
+
+def is_secret(name: str, extensions: Sequence[Extension], secrets: Sequence[str]) -> bool:
+    """Decide, for every place where values are shown or kept, whether a parameter is a secret.
+
+    It is one by its name, because the cluster lists it, or because a sidecar declares it.
+    """
+    options = (option for found in extensions for option in found.sidecar.options.values())
+    is_declared = any(option.secret and option.covers(name) for option in options)
+    return is_declared or name in secrets or any(word in name.upper() for word in _SECRET_WORDS)
 
 
 def is_parameter(name: str) -> bool:
@@ -58,7 +62,9 @@ def reserved_warnings(one: ResolvedDeployment) -> Iterator[str]:
         yield f"{one.name}: {name} is set for every extension; the definitions' value is not used"
 
 
-def option_problems(one: ResolvedDeployment, extensions: Sequence[Extension]) -> Iterator[Problem]:
+def option_problems(
+    one: ResolvedDeployment, extensions: Sequence[Extension], secrets: Sequence[str]
+) -> Iterator[Problem]:
     """Yield what the sidecars of a deployment's extensions find wrong with its settings."""
     for extension in extensions:
         label = f"{extension.name}.{extension.kind}"
@@ -66,7 +72,8 @@ def option_problems(one: ResolvedDeployment, extensions: Sequence[Extension]) ->
             covered = {name: one.settings[name] for name in one.settings if option.covers(name)}
             if option.required and not covered:
                 yield _missing(one, option, label)
-            yield from _mistyped(option, covered, label)
+            hidden = {name for name in covered if is_secret(name, extensions, secrets)}
+            yield from _mistyped(option, covered, hidden, label)
 
 
 def size_problems(one: ResolvedDeployment) -> Iterator[Problem]:
@@ -92,17 +99,15 @@ def _missing(one: ResolvedDeployment, option: Option, label: str) -> Problem:
     )
 
 
-def _mistyped(option: Option, covered: Mapping[str, Chosen], label: str) -> Iterable[Problem]:
+def _mistyped(
+    option: Option, covered: Mapping[str, Chosen], hidden: Set[str], label: str
+) -> Iterator[Problem]:
     for name, value in covered.items():
         if expected := option.fault(value.text):
-            found = "another value" if option.secret or is_secret_name(name) else repr(value.text)
+            found = "another value" if name in hidden else repr(value.text)
             message = f"{name!r} has to be {expected} for the extension {label}; found {found}"
             yield value.at.problem(message + _told(value))
 
 
 def _told(value: Chosen) -> str:
     return "" if value.origin == str(value.at) else f", from {value.origin}"
-
-
-def _is_declared_secret(name: str, options: Iterable[Option]) -> bool:
-    return any(option.secret and option.covers(name) for option in options)

@@ -11,6 +11,7 @@ record.py      writes a run's directory: record.json, events.jsonl, logs/
 archive.py     finds and reads the records of earlier runs
 names.py       run ids and file names
 values.py      what the caller tells of a run at its start
+masking.py     secret values taken out of what helpers say
 """
 
 from containerdeploy.result.archive import Record as Record
@@ -35,6 +36,7 @@ from containerdeploy.result.happenings import SystemStarted as SystemStarted
 from containerdeploy.result.ledger import Ledger as Ledger
 from containerdeploy.result.lock import RunLock as RunLock
 from containerdeploy.result.lock import is_live as is_live
+from containerdeploy.result.masking import Masking as Masking
 from containerdeploy.result.names import new_run_id as new_run_id
 from containerdeploy.result.outcomes import ArtifactResult as ArtifactResult
 from containerdeploy.result.outcomes import DeploymentResult as DeploymentResult
@@ -45,3 +47,4 @@ from containerdeploy.result.record import RunRecord as RunRecord
 from containerdeploy.result.values import DeploymentParameters as DeploymentParameters
 from containerdeploy.result.values import RecordedParameter as RecordedParameter
 from containerdeploy.result.values import RunHeader as RunHeader
+from containerdeploy.result.values import secret_values as secret_values

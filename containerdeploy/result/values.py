@@ -1,11 +1,13 @@
-"""What the caller tells the record about a run before it starts; secrets are masked on the way."""
+"""What the caller tells the record about a run before it starts; secrets are masked on the way.
+
+Which parameters are secret was decided when the run was planned: nothing is guessed here.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-MASK = "(secret)"
-_TELLING = 6  # a shorter value ("yes") stands in many places without giving the secret away
+from containerdeploy.result.masking import MASK, Masking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,47 +47,43 @@ class RunHeader:
     parameters: tuple[DeploymentParameters, ...] = ()
 
 
+def secret_values(header: RunHeader) -> frozenset[str]:
+    """Return the values that nobody may be told."""
+    return frozenset(parameter.value for parameter in _secrets(header))
+
+
 def masked(header: RunHeader) -> RunHeader:
-    """Return the header without a secret: declared ones, and names that contain PASSWORD."""
-    hidden = [
-        parameter
-        for deployment in header.parameters
-        for parameter in deployment.parameters
-        if _is_secret(parameter.name, parameter.secret)
-    ]
-    names = frozenset(parameter.name for parameter in hidden)
-    values = frozenset(p.value for p in hidden if len(p.value) >= _TELLING)
+    """Return the header without a secret's value."""
+    names = frozenset(parameter.name for parameter in _secrets(header))
     parameters = tuple(
         replace(deployment, parameters=tuple(map(_mask_parameter, deployment.parameters)))
         for deployment in header.parameters
     )
-    return replace(header, parameters=parameters, plan=_mask_plan(header.plan, names, values))
+    plan = _mask_plan(header.plan, names, Masking(secret_values(header)))
+    return replace(header, parameters=parameters, plan=plan)
+
+
+def _secrets(header: RunHeader) -> list[RecordedParameter]:
+    return [one for deployment in header.parameters for one in deployment.parameters if one.secret]
 
 
 def _mask_parameter(parameter: RecordedParameter) -> RecordedParameter:
-    if not _is_secret(parameter.name, parameter.secret):
-        return parameter
-    return replace(parameter, value=MASK, secret=True)
+    return replace(parameter, value=MASK) if parameter.secret else parameter
 
 
-def _is_secret(name: object, declared: object) -> bool:
-    return bool(declared) or "PASSWORD" in str(name).upper()
-
-
-def _mask_plan(value: Any, names: frozenset[str], values: frozenset[str]) -> Any:
-    """Mask secrets wherever a plan has them: under their name, beside it, or alone."""
+def _mask_plan(value: Any, names: frozenset[str], masking: Masking) -> Any:
+    """Mask secrets wherever a plan has them: under their name, beside it, or in other words."""
     if isinstance(value, Mapping):
         return {
-            str(key): MASK if _is_hidden(value, key, names) else _mask_plan(item, names, values)
+            str(key): MASK if _is_hidden(value, key, names) else _mask_plan(item, names, masking)
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [_mask_plan(item, names, values) for item in value]
-    return MASK if isinstance(value, str) and value in values else value
+        return [_mask_plan(item, names, masking) for item in value]
+    return masking.text(value) if isinstance(value, str) else value
 
 
 def _is_hidden(body: Mapping[Any, Any], key: Any, names: frozenset[str]) -> bool:
     if key == "value":
-        name = body.get("name", "")
-        return name in names or _is_secret(name, body.get("secret"))
-    return isinstance(body[key], str) and (key in names or _is_secret(key, False))
+        return bool(body.get("secret")) or body.get("name", "") in names
+    return isinstance(body[key], str) and key in names

@@ -62,7 +62,9 @@ def fill(world: World) -> None:
         "oddities.configure",
         '#!/bin/sh\nset -e\nprintf %s "$ODD" > "$1/etc/odd"\nchmod 0750 "$1/etc/odd"\n'
         'chown 1000:65534 "$1/etc/odd"\nrm "$1/etc/inittab"\nmkfifo "$1/run/pipe"\n'
-        'ln "$1/etc/odd" "$1/etc/odd-too"\n',
+        'ln "$1/etc/odd" "$1/etc/odd-too"\n'
+        'printf "%s and" "$QUIET" >&2; echo "with $ROOT_PASSWORD"\n'
+        'printf hunter2- >&"$MORPH_LOG_FD"; sleep 0.1; printf declared >&"$MORPH_LOG_FD"\n',
     )
     world.cluster(secrets=["QUIET"])
     deploy: dict[str, dict[str, str]] = {
@@ -195,7 +197,8 @@ def test_the_metadata_tells_how_it_was_configured_and_no_secret(everything: Ever
 
 
 def test_secrets_are_in_no_output_and_in_no_record(everything: Everything, site: Site) -> None:
-    assert "hunter2" not in str(everything.first)
+    assert "hunter2" not in str(everything.first) + str(everything.first.happenings)
+    assert "oddities.configure: with (secret)\n" in everything.first.out
     for path in (site.home / "runs").rglob("*"):
         assert not path.is_file() or b"hunter2" not in path.read_bytes(), path
 
