@@ -41,7 +41,7 @@ class DidNotStart(Exception):
 
 @contextmanager
 def docker_daemon(directory: Path) -> Iterator[str]:
-    """Run a dockerd below `directory`; yield its address."""
+    """Run a dockerd below `directory`, which may hold what another left; yield its address."""
     name = f"{CGROUP}-{os.getpid()}"
     config = directory / "daemon.json"
     config.write_text("{}")
@@ -55,7 +55,16 @@ def docker_daemon(directory: Path) -> Iterator[str]:
         with _running(argv, directory, directory / "docker.sock") as address:
             yield address
     finally:
+        _await_end_of_containerd(directory)
         leftovers.remove_cgroups(name)
+
+
+def _await_end_of_containerd(directory: Path) -> None:
+    """Wait for what dockerd took with it; the next one would take it, unreaped, for alive."""
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    for path in directory.glob("exec/containerd/containerd.pid"):
+        while Path("/proc", path.read_text()).exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
 
 
 @contextmanager
@@ -74,6 +83,7 @@ def podman_service(directory: Path) -> Iterator[str]:
 
 @contextmanager
 def _running(argv: Sequence[str], directory: Path, socket: Path) -> Iterator[str]:
+    socket.unlink(missing_ok=True)
     log = directory / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(

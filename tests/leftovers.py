@@ -90,27 +90,24 @@ def own_directory() -> Iterator[Path]:
         yield path
     finally:
         kill_descendants()
-        _unmount_below(path)
-        _remove(path)
+        take_away(path)
 
 
-def _unmount_below(path: Path) -> None:
+def take_away(path: Path) -> None:
+    """Remove a directory that daemons have worked in, with all that is still mounted there."""
     libc = ctypes.CDLL(None, use_errno=True)
-    for mounted in reversed(_mounts_below(path)):
+    for mounted in reversed(mounts_below(path)):
         if libc.umount2(os.fsencode(mounted), 2):  # MNT_DETACH
             raise OSError(ctypes.get_errno(), f"can't unmount {mounted}")
+    if left := mounts_below(path):
+        raise OSError(f"not removing {path}: still mounted are {left}")
+    shutil.rmtree(path)
 
 
-def _mounts_below(path: Path) -> list[str]:
+def mounts_below(path: Path) -> list[str]:
     rows = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
     points = [row.split()[4].replace("\\040", " ") for row in rows]
     return [point for point in points if point.startswith(f"{path}/")]
-
-
-def _remove(path: Path) -> None:
-    if left := _mounts_below(path):
-        raise OSError(f"not removing {path}: still mounted are {left}")
-    shutil.rmtree(path)
 
 
 def remove_cgroups(name: str) -> None:
