@@ -8,11 +8,11 @@ be left out: check, base, metadata, the configuration extensions as planned, wri
 import re
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NoReturn, assert_never
 
 from containerdeploy import wire
 from containerdeploy.errors import ProtocolError
+from containerdeploy.frozen import frozen
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _COUNTED = frozenset(typing.get_args(wire.ChangeKind))
@@ -21,7 +21,7 @@ _DONE = ("ok", "skipped")
 _BASE, _METADATA, _FIRST_CONFIGURE = 1, 2, 3
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Planned:
     """A step that the job asks for; `rank` is its place in its deployment.
 

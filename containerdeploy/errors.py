@@ -1,7 +1,8 @@
 """The errors that reach a user: what happened, the evidence, what to do now, and the exit code."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from containerdeploy.frozen import frozen
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -31,7 +32,7 @@ class UsageError(DeployError):
     exit_code = EXIT_USAGE
 
 
-@dataclass(frozen=True, kw_only=True, order=True)
+@frozen
 class Problem:
     """One complaint about a place in a file the user wrote; line and column count from 1."""
 
@@ -46,13 +47,17 @@ class Problem:
         return f"{self.path}:{self.line}:{self.column}: {self.message}{hint}"
 
 
+def _by_place(problem: Problem) -> tuple[str, int, int, str]:
+    return problem.path, problem.line, problem.column, problem.message
+
+
 class DefinitionError(DeployError):
     """Definitions that can't be used: all problems found, each with its place."""
 
     exit_code = EXIT_USAGE
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(sorted(set(problems)))
+        self.problems = tuple(sorted(set(problems), key=_by_place))
         count = len(self.problems)
         super().__init__(
             f"{count} problem{'' if count == 1 else 's'} in the definitions",

@@ -4,12 +4,12 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from containerdeploy.document import did_you_mean, shown
 from containerdeploy.errors import Problem
+from containerdeploy.frozen import frozen
 from containerdeploy.sidecar import Option as Option
 from containerdeploy.sidecar import Sidecar as Sidecar
 from containerdeploy.sidecar import read_sidecar
@@ -20,7 +20,7 @@ _FOLDER = "extensions"
 _MAX_LISTED = 10_000
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Extension:
     """An executable that was found.
 
@@ -38,7 +38,7 @@ class Extension:
     sha256: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Fault:
     """Why an extension can't be used, and what to do about it."""
 
@@ -46,7 +46,7 @@ class Fault:
     hint: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Listed:
     """An extension's file, as listings show it."""
 

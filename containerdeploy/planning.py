@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from containerdeploy import definition, source
 from containerdeploy.document import did_you_mean
 from containerdeploy.errors import DefinitionError, PlanError, UsageError
 from containerdeploy.extension import Extension, ExtensionKind, Fault, Finder
+from containerdeploy.frozen import replace
 from containerdeploy.plan import (
     Catalogue,
     Options,

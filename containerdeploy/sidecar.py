@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from containerdeploy import document
 from containerdeploy.document import Complaints, Fields, MappingNode, Node, Scalar, as_text
 from containerdeploy.errors import Problem
+from containerdeploy.frozen import NOTHING, frozen
 
 OptionType = Literal["string", "boolean", "integer", "path", "paths"]
 _TYPES: tuple[OptionType, ...] = ("string", "boolean", "integer", "path", "paths")
@@ -21,7 +21,7 @@ _BOOLEANS = frozenset(["yes", "no", "true", "false", "1", "0"])
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Option:
     """A parameter that a sidecar declares; a name that ends in `*` stands for a prefix."""
 
@@ -48,13 +48,13 @@ class Option:
         return None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Sidecar:
     """What an extension says of itself in NAME.KIND.yaml; the defaults hold where there is none."""
 
     summary: str = ""
     help: str = ""
-    options: Mapping[str, Option] = field(default_factory=dict)
+    options: Mapping[str, Option] = NOTHING
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     network: Literal["none", "full"] | None = None

@@ -4,20 +4,20 @@ import fcntl
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Literal
 
 from containerdeploy import wire
 from containerdeploy.agent import trees
 from containerdeploy.agent.failures import StepFailed
 from containerdeploy.agent.lease import Lease
+from containerdeploy.frozen import frozen
 
 CHUNK_BYTES = 1 << 20
 PIPE_BYTES = 1 << 20
 FIFO_MODE = 0o666
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Taken:
     """An artifact as it lies in its slot; a directory has no digest of its own."""
 

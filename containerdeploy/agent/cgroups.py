@@ -10,11 +10,11 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from containerdeploy import syscalls
 from containerdeploy.agent.launcher import Launcher
+from containerdeploy.frozen import frozen
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ V1 = ("memory", "pids")
 Flavour = Literal["cgroup-v1", "cgroup-v2", "rlimits"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Group:
     """One step's group; its first process is started through `launch` and enters `to_enter`."""
 

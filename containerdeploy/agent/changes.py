@@ -9,11 +9,11 @@ import stat
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 
 from containerdeploy import wire
 from containerdeploy.agent import trees
 from containerdeploy.agent.events import Emitter
+from containerdeploy.frozen import replace
 
 BATCH = 64
 BATCH_CHARACTERS = 4 * 1024
@@ -24,15 +24,15 @@ NOTHING = "/"  # begins no path below a root
 OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 
 
-@dataclass(kw_only=True)
 class Report:
     """Counts by kind of change; the paths themselves go out as events, MOST_LISTED at most."""
 
-    emitter: Emitter
-    step: str
-    counts: Counter[str] = field(default_factory=Counter)
-    _batch: list[wire.Change] = field(default_factory=list)
-    _size: int = 0
+    def __init__(self, emitter: Emitter, step: str) -> None:
+        self.emitter = emitter
+        self.step = step
+        self.counts: Counter[str] = Counter()
+        self._batch: list[wire.Change] = []
+        self._size = 0
 
     def add(self, change: wire.Change) -> None:
         self.counts[change.kind] += 1
@@ -53,7 +53,7 @@ class Report:
 
 def report(emitter: Emitter, step: str, upper: str, before: str) -> Counter[str]:
     """Tell what the layer `upper` changed in the tree `before`; return counts by kind."""
-    told = Report(emitter=emitter, step=step)
+    told = Report(emitter, step)
     upper_root, before_root = trees.open_directory(upper), trees.open_directory(before)
     try:
         for change in compare(upper_root, before_root):

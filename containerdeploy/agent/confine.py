@@ -16,7 +16,6 @@ import resource
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import NoReturn
 
 from containerdeploy import syscalls
@@ -24,6 +23,7 @@ from containerdeploy.agent import filter as call_filter
 from containerdeploy.agent import room as rooms
 from containerdeploy.agent.failures import told
 from containerdeploy.agent.identity import Identity
+from containerdeploy.frozen import frozen
 
 # What configuring files needs, and nothing else.
 EXTENSION_CAPABILITIES = frozenset(
@@ -49,7 +49,7 @@ ERRORS_AT = 200  # out of the way of every descriptor that a program is given
 CANNOT_START = 125
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Confinement:
     """How a process is held. `identity` None keeps real ids (only for unpacking)."""
 
@@ -61,7 +61,7 @@ class Confinement:
     rlimits: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Running:
     """A confined process: kill `init` and everything of it is gone; then reap `outer`.
 
@@ -83,7 +83,7 @@ class Running:
                 return
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Program:
     """What to run; `descriptors` maps its descriptor numbers to ours, all others are closed."""
 

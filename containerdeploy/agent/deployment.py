@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 
 from containerdeploy import wire
 from containerdeploy.agent import artifact, changes, layers, metadata
@@ -14,6 +13,7 @@ from containerdeploy.agent.layers import LayeredTree
 from containerdeploy.agent.process import Sink
 from containerdeploy.agent.step import RunningStep, Workshop
 from containerdeploy.agent.store import BaseInfo, new_info
+from containerdeploy.frozen import replace
 
 
 @contextmanager

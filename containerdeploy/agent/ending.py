@@ -3,13 +3,13 @@
 import os
 import signal
 from contextlib import suppress
-from dataclasses import dataclass
 
 from containerdeploy import wire
 from containerdeploy.agent.cgroups import Group
+from containerdeploy.frozen import frozen
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Ending:
     """How a program ended; `detail` is one line of evidence."""
 

@@ -8,16 +8,16 @@ unchanged, and root is the user who started the run.
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from containerdeploy import syscalls
+from containerdeploy.frozen import frozen
 
 STRICT_BASE = 524_288
 COUNT = 65_536
 ALL = 4_294_967_295
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Identity:
     """The user namespace of extensions: `descriptor` opens it, `base` is what its root is here."""
 

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from typing import Protocol
 
 from containerdeploy import wire
@@ -15,6 +14,7 @@ from containerdeploy.agent.cgroups import Group
 from containerdeploy.agent.ending import Ending, verdict
 from containerdeploy.agent.events import Emitter, LogSplitter, LogStream
 from containerdeploy.agent.lease import Lease
+from containerdeploy.frozen import frozen
 
 LOG_DESCRIPTOR = 3  # dash can only redirect to a descriptor of one digit
 READ_BYTES = 256 * 1024
@@ -22,7 +22,7 @@ TICK_S = 0.5
 STREAMS: Mapping[int, LogStream] = {1: "stdout", 2: "stderr", LOG_DESCRIPTOR: "log"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Task:
     """A program to be run for a step, how it is held, and what it may use up."""
 

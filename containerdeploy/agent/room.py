@@ -4,9 +4,9 @@ Everything here runs in a child that has a mount namespace of its own; what it m
 """
 
 import os
-from dataclasses import dataclass, field
 
 from containerdeploy import syscalls as sys
+from containerdeploy.frozen import frozen
 
 ROOT = "/run/containerdeploy/root"
 TOOLS = ("usr", "etc", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "opt")
@@ -22,7 +22,7 @@ PROC_HIDDEN = (
 SMALL_TMPFS = "size=64m,nr_inodes=65536"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Bind:
     """A directory or file of the agent's world at `target` of the room."""
 
@@ -31,7 +31,7 @@ class Bind:
     read_only: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Room:
     """What a confined process sees beside the tools; `owner` is the id its own places belong to."""
 
@@ -40,7 +40,7 @@ class Room:
     proc: bool = True
     resolver: bool = False
     cwd: str = "/"
-    directories: tuple[str, ...] = field(default=())
+    directories: tuple[str, ...] = ()
 
 
 def enter(room: Room) -> int:

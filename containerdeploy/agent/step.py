@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 from containerdeploy import wire
 from containerdeploy.agent import confine, layers
@@ -17,13 +16,14 @@ from containerdeploy.agent.lease import Lease
 from containerdeploy.agent.process import Runner, Sink, Task
 from containerdeploy.agent.store import Store
 from containerdeploy.agent.unpack import Unpacker
+from containerdeploy.frozen import frozen, replace
 
 DEFINITIONS_CLONE = f"{layers.PLACE}/definitions"
 EXTENSIONS_PLACE = f"{layers.PLACE}/extensions"
 TMPDIR_NAME = "tmpdir"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Workshop:
     """All that the deployments of one job share; `memory_bytes` is a step's default limit."""
 

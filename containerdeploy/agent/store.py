@@ -13,18 +13,18 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 
 from containerdeploy import syscalls
 from containerdeploy.agent import trees
 from containerdeploy.agent.lease import Lease
+from containerdeploy.frozen import as_mapping, frozen, replace
 
 LOCK_POLL_S = 0.05
 WRITTEN_BACK_S = 120.0
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class BaseInfo:
     """What is known of a base; `synced` says that its data is on the disk for certain.
 
@@ -80,7 +80,7 @@ class Store:
             syscalls.syncfs(descriptor)
         finally:
             os.close(descriptor)
-        _write_info(directory, BaseInfo(**{**asdict(info), "synced": True}))
+        _write_info(directory, replace(info, synced=True))
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -178,7 +178,7 @@ def _try_lock(descriptor: int) -> bool:
 def _write_info(directory: str, info: BaseInfo) -> None:
     temporary = f"{directory}/info.json.new"
     with open(temporary, "w", encoding="utf-8") as stream:
-        json.dump(asdict(info), stream)
+        json.dump(as_mapping(info), stream)
         stream.flush()
         os.fsync(stream.fileno())
     os.rename(temporary, f"{directory}/info.json")

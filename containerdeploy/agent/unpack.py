@@ -10,7 +10,6 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from containerdeploy import wire
 from containerdeploy.agent import confine, trees
@@ -21,6 +20,7 @@ from containerdeploy.agent.events import Emitter
 from containerdeploy.agent.failures import StepFailed
 from containerdeploy.agent.lease import Lease
 from containerdeploy.agent.process import Runner, Task
+from containerdeploy.frozen import frozen
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CHUNK_BYTES = 1 << 20
@@ -45,7 +45,7 @@ TAR_EPILOGUES = ("due to previous errors", "Error is not recoverable")
 CHILD_FAILED = ": Child returned status"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Survey:
     """What a look at an unpacked tree found; `newest_mtime` is in seconds since the epoch."""
 

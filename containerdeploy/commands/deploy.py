@@ -3,7 +3,6 @@
 import platform
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,13 +10,14 @@ import containerdeploy
 from containerdeploy import deploy, places, planning, report
 from containerdeploy.commands import plan as plan_command
 from containerdeploy.engine.choose import open_engine
+from containerdeploy.frozen import frozen
 from containerdeploy.plan import Options
 from containerdeploy.result import RunResult
 
 Progress = Literal["auto", "rich", "plain", "json", "quiet"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Manner:
     """How to carry a plan out; `jobs` None means as many as there are processors."""
 

@@ -1,13 +1,13 @@
 """doctor: what this machine and engine offer, what follows, and what to do about it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from containerdeploy import deploy, places, wire
 from containerdeploy.engine import Engine
 from containerdeploy.engine.choose import open_engine
 from containerdeploy.errors import DeployError, EngineError
+from containerdeploy.frozen import frozen
 from containerdeploy.helper import sweep
 from containerdeploy.plan import DEFAULT_IMAGE
 
@@ -15,7 +15,7 @@ LOW_BYTES = 2 << 30
 State = Literal["ok", "degraded", "missing"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Finding:
     """One line: what was looked at, how it is, what follows and what to do."""
 

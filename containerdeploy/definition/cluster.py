@@ -1,7 +1,6 @@
 """A cluster file's node to a Cluster; the system files that it names are not read here."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from containerdeploy.definition.model import Cluster, Deployment, Setting, SystemEntry
@@ -15,6 +14,7 @@ from containerdeploy.document import (
     did_you_mean,
     flaws,
 )
+from containerdeploy.frozen import replace
 
 PLACES = ("type", "location", "upgrade-type", "upgrade-location")
 COMPONENTS = "partial-deploy-components"

@@ -1,6 +1,5 @@
 """Reads a cluster file and the files of those systems that are wanted."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from containerdeploy import document
@@ -9,6 +8,7 @@ from containerdeploy.definition.model import Cluster, System, SystemEntry
 from containerdeploy.definition.root import find_system, format_warning, leaves, near_system
 from containerdeploy.definition.system import read_system
 from containerdeploy.errors import DefinitionError, Problem
+from containerdeploy.frozen import replace
 
 
 def load(path: Path, root: Path, *, names: frozenset[str] = frozenset()) -> Cluster:

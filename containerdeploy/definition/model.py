@@ -1,15 +1,15 @@
 """What clusters and systems hold, as read from their files; problems stay with their part."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from containerdeploy.document import Place
 from containerdeploy.errors import Problem
+from containerdeploy.frozen import frozen
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Setting:
     """A key of `deploy` or `deploy-defaults` and its value as the text an extension gets."""
 
@@ -18,7 +18,7 @@ class Setting:
     at: Place
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Deployment:
     """One way to deploy a system; type and location are settings like the rest."""
 
@@ -29,7 +29,7 @@ class Deployment:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SourceSpec:
     """The archive that a system file names."""
 
@@ -38,7 +38,7 @@ class SourceSpec:
     at: Place
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ExtensionUse:
     """An entry of `configuration-extensions`; what is None is left to sidecar and defaults."""
 
@@ -52,7 +52,7 @@ class ExtensionUse:
     max_output_bytes: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class System:
     """A system file; the name is empty where the file is none of a system."""
 
@@ -66,7 +66,7 @@ class System:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SystemEntry:
     """An item of `systems` or `subsystems`; `system` is None where its file was not wanted."""
 
@@ -89,7 +89,7 @@ class SystemEntry:
         return tuple(one for one in self.deployments if not names or one.name in names)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Cluster:
     """A cluster file. `problems` concern the whole file; others lie with their parts."""
 

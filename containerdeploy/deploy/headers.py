@@ -4,16 +4,16 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from containerdeploy.engine import EngineInfo
+from containerdeploy.frozen import frozen
 from containerdeploy.plan import Plan, PlannedDeployment
 from containerdeploy.result import DeploymentParameters, RecordedParameter, RunHeader
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Settings:
     """How to run: `home` keeps records and caches, `store` names the engine's store volume."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from containerdeploy.errors import Problem
+from containerdeploy.frozen import frozen
 
 # The plain words that YAML 1.1, and so every definition of Baserock's, means as something else.
 TRUE = frozenset(["yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"])
@@ -19,7 +20,7 @@ def shown(path: Path) -> str:
     return str(path) if relative.startswith("..") else relative
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Place:
     """Where something is written; line and column count from 1."""
 
@@ -37,7 +38,7 @@ class Place:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Scalar:
     """One value as the author wrote it; `is_plain` means without quotes, block or tag."""
 
@@ -57,7 +58,7 @@ class Scalar:
         return True if self.text in TRUE else False if self.text in FALSE else None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ListNode:
     """Values in order.
 
@@ -71,7 +72,7 @@ class ListNode:
     depth: int = 1
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Entry:
     """A key and its value; `is_merged` where a merge key brought it."""
 
@@ -80,7 +81,7 @@ class Entry:
     is_merged: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class MappingNode:
     """Entries by key, merge keys applied; `problems` are those of this mapping alone.
 

@@ -5,14 +5,15 @@ tests/contract.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal, Protocol
+
+from containerdeploy.frozen import NOTHING, frozen
 
 ContainerId = str
 StreamName = Literal["stdout", "stderr"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Mount:
     """Something to be seen at `target` inside a container.
 
@@ -29,7 +30,7 @@ class Mount:
     mode: int = 0o755
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ContainerSpec:
     """A container to be made; everything an engine needs and nothing else.
 
@@ -43,8 +44,8 @@ class ContainerSpec:
     name: str
     image: str
     argv: Sequence[str]
-    environment: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = NOTHING
     mounts: Sequence[Mount] = ()
     capabilities: Sequence[str] = ()
     seccomp: str | None = None
@@ -56,7 +57,7 @@ class ContainerSpec:
     keep: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class EngineInfo:
     """What an engine says of itself; `flavour` tells Docker, Podman and local apart."""
 
@@ -68,7 +69,7 @@ class EngineInfo:
     rootless: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ImageInfo:
     """An image as the engine has it; `id` is its content digest (`sha256:…`)."""
 
@@ -77,7 +78,7 @@ class ImageInfo:
     size_bytes: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ContainerInfo:
     """A container that exists; `created` is seconds since the epoch."""
 
@@ -88,7 +89,7 @@ class ContainerInfo:
     created: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class VolumeInfo:
     """A named volume that exists."""
 

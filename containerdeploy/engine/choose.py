@@ -1,19 +1,19 @@
 """Opens the engine that the user asked for, or finds one, and says which and why."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from containerdeploy.engine import docker_address
 from containerdeploy.engine.base import Engine
 from containerdeploy.engine.docker_address import Address
 from containerdeploy.errors import EngineError
+from containerdeploy.frozen import frozen
 
 AUTO_PING_S = 2
 PING_S = 10
 
 
-@dataclass(frozen=True)
+@frozen
 class Chosen:
     """An open engine and a short sentence on how it came to be the one."""
 
@@ -33,7 +33,7 @@ def open_engine(choice: str, home: Path) -> Chosen:
         case "docker":
             return _open_docker()
         case "local":
-            return Chosen(_local(home), "local, as asked")
+            return Chosen(engine=_local(home), why="local, as asked")
         case _:
             address = docker_address.from_url(choice, os.environ)
             return _open_at(address, ping_s=PING_S)
@@ -48,7 +48,7 @@ def _open_auto(home: Path) -> Chosen:
         except EngineError as err:
             failures.append(f"{address.url} ({address.origin}) does not answer: {err.details}")
     reason = "; ".join(failures) or "no container engine found on this machine"
-    return Chosen(_local(home), f"local: {reason}")
+    return Chosen(engine=_local(home), why=f"local: {reason}")
 
 
 def _open_docker() -> Chosen:
@@ -75,7 +75,7 @@ def _open_at(address: Address, *, ping_s: int) -> Chosen:
 
     docker_address.from_url(address.url, os.environ)
     engine = DockerEngine(address.url, tls=address.tls, ping_s=ping_s)
-    return Chosen(engine, f"{engine.flavour} at {address.url} ({address.origin})")
+    return Chosen(engine=engine, why=f"{engine.flavour} at {address.url} ({address.origin})")
 
 
 def _local(home: Path) -> Engine:

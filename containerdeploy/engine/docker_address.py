@@ -3,15 +3,15 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from containerdeploy.errors import UsageError
+from containerdeploy.frozen import frozen
 
 SCHEMES = ("unix://", "tcp://", "http://", "https://")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class TlsFiles:
     """What a TLS connection to an engine needs; `verify` False takes any server."""
 
@@ -21,7 +21,7 @@ class TlsFiles:
     verify: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Address:
     """An engine's URL, who named it, and the files for TLS, if it speaks that."""
 

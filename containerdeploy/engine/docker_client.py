@@ -6,7 +6,6 @@ Importing this module imports the SDK; only DockerEngine's constructor does.
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -20,6 +19,7 @@ from docker.transport.unixconn import UnixHTTPAdapter, UnixHTTPConnection, UnixH
 from containerdeploy.engine import docker_errors
 from containerdeploy.engine.docker_address import TlsFiles
 from containerdeploy.errors import EngineError
+from containerdeploy.frozen import frozen
 
 T = TypeVar("T")
 LEAST_API = "1.41"  # the first with private cgroup namespaces
@@ -28,7 +28,7 @@ _GREETING = "greeting it"
 _PIECE_BYTES = 1024 * 1024
 
 
-@dataclass(frozen=True)
+@frozen
 class Hijacked:
     """A connection that is no longer HTTP, and the response that keeps it alive."""
 
@@ -68,7 +68,7 @@ class Client:
             response.close()
             details = f"HTTP status {response.status_code} for attach, not 101"
             raise EngineError("the engine does not hand over the streams", details=details)
-        return Hijacked(sock, response.close)
+        return Hijacked(sock=sock, release=response.close)
 
     def archive(self, container: str, path: str) -> Iterator[bytes]:
         """Stream `path` of `container` as a tar; the first byte is awaited here, not later."""

@@ -1,11 +1,11 @@
 """What to ask a Docker-compatible engine for, decided from a spec: pure, no call in here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from containerdeploy.engine.base import ContainerSpec, Mount
 from containerdeploy.errors import EngineError
+from containerdeploy.frozen import frozen
 
 Json = dict[str, object]
 TOKEN_LABEL = "containerdeploy.creation"
@@ -20,7 +20,7 @@ _ULIMITS = (
 _PODMAN_ULIMITS = ({"Name": "nproc", "Soft": 4096, "Hard": 4096},)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Host:
     """What the engine's host has that changes what must be asked for."""
 

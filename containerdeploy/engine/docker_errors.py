@@ -2,9 +2,9 @@
 
 import errno
 import re
-from dataclasses import dataclass
 
 from containerdeploy.errors import EngineError, EngineUnreachable, ImageMissing
+from containerdeploy.frozen import frozen
 
 
 class Refused(EngineError):
@@ -24,7 +24,7 @@ class NoAnswer(EngineError):
 _LASTING = re.compile(r"OCI|runc|crun|exec format|executable file not found", re.IGNORECASE)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class _Known:
     pattern: re.Pattern[str]
     brief: str

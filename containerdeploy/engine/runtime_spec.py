@@ -2,7 +2,6 @@
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from containerdeploy import syscalls
@@ -10,11 +9,12 @@ from containerdeploy.engine import runtime_seccomp
 from containerdeploy.engine.base import ContainerSpec, Mount
 from containerdeploy.engine.runtime_order import Order, Place
 from containerdeploy.errors import EngineError
+from containerdeploy.frozen import frozen
 
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Content:
     """What lies at a path of a container: `inside` the host's directory `volume`."""
 

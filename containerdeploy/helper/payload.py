@@ -40,7 +40,7 @@ boot(path, take(job))
 """
 ARGV = ("python3", "-I", "-S", "-c", BOOTSTRAP)
 ROOMS = ("agent", "wire")
-MODULES = ("__init__.py", "syscalls.py", "syscall_numbers.py")
+MODULES = ("__init__.py", "frozen.py", "syscalls.py", "syscall_numbers.py")
 EPOCH = (1980, 1, 1, 0, 0, 0)
 _BUILDING = threading.Lock()
 UNCHECKED_HASH = 0b01  # PEP 552: a .pyc that is never compared with its source

@@ -3,12 +3,12 @@
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 
 from containerdeploy import wire
 from containerdeploy.conduct import Conduct
 from containerdeploy.engine import Attached, ContainerId, ContainerSpec, Engine
 from containerdeploy.errors import DeployError, EngineError, Interrupted, ProtocolError
+from containerdeploy.frozen import frozen
 from containerdeploy.helper import payload
 from containerdeploy.helper.stream import EventStream
 
@@ -16,7 +16,7 @@ SILENCE_S = 3600.0
 WAIT_S = 20.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Order:
     """What to run, and who wants to hear of it.
 

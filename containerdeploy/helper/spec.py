@@ -1,12 +1,12 @@
 """Decides what a helper is: the container's shape and the agent's job. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from containerdeploy import wire
 from containerdeploy.engine import ContainerSpec, Mount
+from containerdeploy.frozen import frozen, replace
 from containerdeploy.helper import payload
 from containerdeploy.plan import PlannedDeployment, PlannedStep, PlannedSystem
 
@@ -25,7 +25,7 @@ RUN_TMPFS_BYTES = 256 << 20
 TMP_TMPFS_BYTES = 64 << 20
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Slot:
     """A staging directory, and what the part that the helper sees is called there.
 
@@ -44,7 +44,7 @@ class Slot:
         return self.staging / "received"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Placement:
     """Where a system's things are on this host, for one run; `name` is the helper's.
 

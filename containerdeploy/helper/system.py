@@ -3,12 +3,12 @@
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from containerdeploy import source, wire
 from containerdeploy.engine import ContainerId, Engine
 from containerdeploy.errors import DeployError, Interrupted, SourceError
+from containerdeploy.frozen import frozen
 from containerdeploy.helper import delivery, spec, transfer
 from containerdeploy.helper.reception import Reception
 from containerdeploy.helper.session import Order, OtherHost, Session
@@ -17,7 +17,7 @@ from containerdeploy.plan import Plan, PlannedDeployment, PlannedSystem
 from containerdeploy.result import Delivered, Happening, Heard
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RunContext:
     """What all systems of a run share. `record` is the run's directory, `digests` a cache file."""
 
@@ -30,7 +30,7 @@ class RunContext:
     digests: Path
     staging: Staging
     keep_going: bool
-    hear: Callable[[Happening], None] = field(repr=False)
+    hear: Callable[[Happening], None]
 
 
 class HelperRun:

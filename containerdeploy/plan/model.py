@@ -1,15 +1,15 @@
 """The plan: all that a run will do, as values that nobody changes."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from containerdeploy.extension import Extension
+from containerdeploy.frozen import frozen
 
 Verb = Literal["deploy", "upgrade"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Parameter:
     """A value an extension will get, as text, and where it came from (`clusters/x.yaml:12:5`…)."""
 
@@ -19,7 +19,7 @@ class Parameter:
     secret: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PlannedSource:
     """The archive a tree is made from; `origin` says which rule chose it."""
 
@@ -28,7 +28,7 @@ class PlannedSource:
     sha256: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PlannedStep:
     """One run of one extension with what it may use; limits None means the default."""
 
@@ -41,7 +41,7 @@ class PlannedStep:
     max_output_bytes: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PlannedDeployment:
     """One deployment: what it is made from, configured with, and where it goes.
 
@@ -63,7 +63,7 @@ class PlannedDeployment:
     subsystems: tuple["PlannedDeployment", ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class PlannedSystem:
     """One helper: a system and those of its deployments that were chosen.
 
@@ -75,7 +75,7 @@ class PlannedSystem:
     deployments: tuple[PlannedDeployment, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Plan:
     """All that a run will do."""
 

@@ -1,18 +1,18 @@
 """What planning starts from besides the definitions: the caller's options, and what was found."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from containerdeploy.errors import Problem
 from containerdeploy.extension import Extension, ExtensionKind, Fault
+from containerdeploy.frozen import NOTHING, frozen
 from containerdeploy.plan.model import Verb
 from containerdeploy.source import Located, NotFound
 
 DEFAULT_IMAGE = "containerdeploy-helper:latest"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Options:
     """What the command line asked for.
 
@@ -24,7 +24,7 @@ class Options:
     verb: Verb = "deploy"
     deployments: tuple[str, ...] = ()
     assignments: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = NOTHING
     artifacts: tuple[str, ...] = ()
     artifacts_dir: Path | None = None
     output_dir: Path | None = None
@@ -37,7 +37,7 @@ class Options:
         return frozenset(self.deployments)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Catalogue:
     """What was found on disk for a cluster.
 

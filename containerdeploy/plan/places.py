@@ -3,16 +3,16 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from containerdeploy.frozen import frozen
 from containerdeploy.plan.model import Verb
 from containerdeploy.plan.settings import Chosen, ResolvedDeployment
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Destination:
     """The write extension and the location that a verb uses; `warning` may be empty."""
 
@@ -21,7 +21,7 @@ class Destination:
     warning: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Refusal:
     """Why a deployment has no destination, and what to do about it."""
 

@@ -1,15 +1,15 @@
 """Precedence: deploy-defaults, the deployment's own, --env, then NAME.KEY=VALUE."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from containerdeploy.definition import Cluster, Deployment, System, SystemEntry
 from containerdeploy.document import Place
+from containerdeploy.frozen import frozen
 from containerdeploy.plan.arguments import Assignments, read_arguments
 from containerdeploy.plan.options import Options
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Chosen:
     """The value that won, where it came from in words, and the place to complain about."""
 
@@ -18,7 +18,7 @@ class Chosen:
     at: Place
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ResolvedDeployment:
     """A deployment that will happen, with its final settings; subsystems likewise."""
 
@@ -33,7 +33,7 @@ class ResolvedDeployment:
         return self.deployment.name
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ResolvedEntry:
     """A system of the cluster with those of its deployments that will happen."""
 

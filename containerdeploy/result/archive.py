@@ -3,12 +3,12 @@
 import difflib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from containerdeploy import wire
 from containerdeploy.errors import DeployError, UsageError
+from containerdeploy.frozen import frozen
 from containerdeploy.result.codec import CodecError, from_json, happening_from_json
 from containerdeploy.result.happenings import Happening, Heard
 from containerdeploy.result.ledger import Ledger
@@ -26,7 +26,7 @@ class RecordError(DeployError):
     """A record that can't be read."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Record:
     """A run as recorded. `results` is None only in the file of a run that has not ended."""
 
@@ -38,7 +38,7 @@ class Record:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RunSummary:
     """One line of the list of runs; a record that can't be read has its problem in `error`."""
 

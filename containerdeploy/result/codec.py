@@ -8,12 +8,12 @@ there as lone surrogates (PEP 383), escaped: the JSON is pure ASCII.
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from containerdeploy import wire
+from containerdeploy.frozen import as_mapping, defaults, is_frozen, is_frozen_kind, names
 from containerdeploy.result import happenings
 from containerdeploy.result.happenings import Happening
 
@@ -27,9 +27,9 @@ _EVENTS: dict[str, Any] = {kind.__name__: kind for kind in typing.get_args(wire.
 
 
 def to_json(value: Any) -> Any:
-    """Return what json.dumps takes: dataclasses as objects, paths as text, tuples as lists."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: to_json(getattr(value, item.name)) for item in fields(value)}
+    """Return what json.dumps takes: frozen values as objects, paths as text, tuples as lists."""
+    if is_frozen(value):
+        return {name: to_json(item) for name, item in as_mapping(value).items()}
     if isinstance(value, (tuple, list)):
         return [to_json(item) for item in value]
     if isinstance(value, Mapping):
@@ -71,7 +71,7 @@ def from_json(hint: Any, value: Any, where: str) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value
-    if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
+    if is_frozen_kind(hint) and isinstance(value, dict):
         return _build(hint, value, where)
     if origin is Literal and value in args:
         return value
@@ -127,10 +127,9 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 def _build(kind: Any, body: dict[str, Any], where: str) -> Any:
     values = {}
-    for item in fields(kind):
-        if item.name in body:
-            place = f"{where}.{item.name}"
-            values[item.name] = from_json(_hints(kind)[item.name], body[item.name], place)
-        elif item.default is MISSING and item.default_factory is MISSING:
-            raise CodecError(f"{where} lacks {item.name!r}")
+    for name in names(kind):
+        if name in body:
+            values[name] = from_json(_hints(kind)[name], body[name], f"{where}.{name}")
+        elif name not in defaults(kind):
+            raise CodecError(f"{where} lacks {name!r}")
     return kind(**values)

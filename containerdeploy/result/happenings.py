@@ -1,12 +1,12 @@
 """What can happen in a run: the values that the hall puts on its one queue, in order."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from containerdeploy import wire
+from containerdeploy.frozen import frozen
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RunStarted:
     """`systems` maps each system's label to the names of its deployments, in order.
 
@@ -23,7 +23,7 @@ class RunStarted:
     parents: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SystemStarted:
     """A system's helper is being made."""
 
@@ -31,7 +31,7 @@ class SystemStarted:
     image: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Heard:
     """An event from a system's helper."""
 
@@ -39,7 +39,7 @@ class Heard:
     event: wire.Event
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Delivered:
     """An artifact is checked and in its place on this host."""
 
@@ -50,7 +50,7 @@ class Delivered:
     sha256: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SystemFinished:
     """A system's helper is gone. `brief` is empty when all its deployments succeeded."""
 
@@ -61,7 +61,7 @@ class SystemFinished:
     hint: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RunFinished:
     """The whole run is over and torn down; `exit_code` is what the command will exit with."""
 

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from containerdeploy import wire
+from containerdeploy.frozen import replace
 from containerdeploy.result import verdict
 from containerdeploy.result.happenings import (
     Delivered,

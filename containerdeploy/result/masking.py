@@ -1,9 +1,9 @@
 """Masks secret values in all that helpers say, also where a piece of a log ends inside of one."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from containerdeploy import wire
+from containerdeploy.frozen import replace
 from containerdeploy.result.happenings import Happening, Heard, SystemFinished
 
 MASK = "(secret)"

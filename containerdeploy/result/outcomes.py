@@ -1,17 +1,17 @@
 """What came out of a run: frozen values for the summary, the record and the commands."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from containerdeploy import wire
+from containerdeploy.frozen import NOTHING, frozen
 
 DeploymentOutcome = Literal["deployed", "failed", "skipped", "interrupted", "not started"]
 StepOutcome = wire.Outcome | Literal["unfinished"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class StepResult:
     """One step: how it ended, the tail of what it said, the first paths that it changed.
 
@@ -30,9 +30,9 @@ class StepResult:
     cpu_s: float = 0.0
     peak_memory_bytes: int = 0
     cached: bool = False
-    changes: Mapping[str, int] = field(default_factory=dict)
+    changes: Mapping[str, int] = NOTHING
     changed: tuple[wire.Change, ...] = ()
-    tails: Mapping[str, str] = field(default_factory=dict)
+    tails: Mapping[str, str] = NOTHING
     log: str = ""
 
     @property
@@ -46,7 +46,7 @@ class StepResult:
         return self.kind if own else f"{self.name}.{self.kind}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class ArtifactResult:
     """Something in its place on this host; a directory has no digest."""
 
@@ -55,7 +55,7 @@ class ArtifactResult:
     sha256: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class DeploymentResult:
     """One deployment, or a subsystem that was written into one."""
 
@@ -78,7 +78,7 @@ class DeploymentResult:
         return sum(step.wall_s for step in self.steps)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SystemResult:
     """One system's helper and its deployments; `hello` says what protections were in use."""
 
@@ -92,7 +92,7 @@ class SystemResult:
     hint: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RunResult:
     """A whole run. Times are seconds since the epoch; `ended` is None while it goes on."""
 

@@ -14,7 +14,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -123,7 +122,7 @@ class RunRecord:
     def _write_record(self, ending: dict[str, Any]) -> None:
         body = {
             "format": FORMAT,
-            "header": asdict(self._header),
+            "header": to_json(self._header),
             "started": self._started,
             **ending,
             "warnings": self._warnings,

@@ -4,13 +4,13 @@ Which parameters are secret was decided when the run was planned: nothing is gue
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
+from containerdeploy.frozen import NOTHING, frozen, replace
 from containerdeploy.result.masking import MASK, Masking
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RecordedParameter:
     """A value that an extension was given and where it came from."""
 
@@ -20,7 +20,7 @@ class RecordedParameter:
     secret: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class DeploymentParameters:
     """All parameters of one deployment."""
 
@@ -29,7 +29,7 @@ class DeploymentParameters:
     parameters: tuple[RecordedParameter, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class RunHeader:
     """What is known when a run starts.
 
@@ -40,10 +40,10 @@ class RunHeader:
     run: str
     verb: str
     cluster: str
-    engine: Mapping[str, str] = field(default_factory=dict)
-    images: Mapping[str, str] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
-    plan: Mapping[str, Any] = field(default_factory=dict)
+    engine: Mapping[str, str] = NOTHING
+    images: Mapping[str, str] = NOTHING
+    versions: Mapping[str, str] = NOTHING
+    plan: Mapping[str, Any] = NOTHING
     parameters: tuple[DeploymentParameters, ...] = ()
 
 

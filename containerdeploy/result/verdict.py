@@ -1,8 +1,7 @@
 """Decides what became of each deployment, from its steps and from how its system ended; pure."""
 
-from dataclasses import dataclass
-
 from containerdeploy import wire
+from containerdeploy.frozen import frozen
 from containerdeploy.result.happenings import SystemFinished
 from containerdeploy.result.outcomes import (
     ArtifactResult,
@@ -15,7 +14,7 @@ from containerdeploy.result.outcomes import (
 _STOPPED = ("ok", "skipped", "killed", "unfinished")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class DeploymentFacts:
     """What was seen of a deployment.
 
@@ -42,7 +41,7 @@ class DeploymentFacts:
         return any(not s.is_good and s.outcome != "unfinished" for s in self.steps)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class SystemFacts:
     """What was seen of a system; `last` is the deployment that the helper came to last."""
 

@@ -1,12 +1,13 @@
 """Which archive a system is made from: the command line's, the system's own, a directory's."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from containerdeploy.frozen import frozen
 
 _ENDINGS = (".tar", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst")
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Located:
     """A source's archive and the rule that chose it."""
 
@@ -15,7 +16,7 @@ class Located:
     sha256: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class NotFound:
     """Why there is no source for a system, and what to do about it."""
 

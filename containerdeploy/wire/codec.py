@@ -4,10 +4,10 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, Literal
 
+from containerdeploy.frozen import as_mapping, is_frozen, is_frozen_kind, names
 from containerdeploy.wire.messages import MAX_JOB, MAX_LINE, VERSION, Event, Job
 
 
@@ -67,9 +67,9 @@ def _parse(line: bytes, limit: int) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Dataclasses to mappings, tuples to lists."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    """Values to mappings, tuples to lists."""
+    if is_frozen(value):
+        return {name: _plain(item) for name, item in as_mapping(value).items()}
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):
@@ -83,9 +83,8 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 
 def _build(kind: Any, body: dict[str, Any], where: str) -> Any:
-    known = {item.name for item in fields(kind)}
     for name in body:
-        if name not in known:
+        if name not in names(kind):
             raise WireError(f"{where} has no field {name[:40]!r}")
     hints = _hints(kind)
     values = {name: _convert(hints[name], item, f"{where}.{name}") for name, item in body.items()}
@@ -98,7 +97,7 @@ def _build(kind: Any, body: dict[str, Any], where: str) -> Any:
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """Return `value` as the type hint wants it, or raise WireError: nothing is coerced."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if is_dataclass(hint) and isinstance(hint, type):
+    if is_frozen_kind(hint):
         if isinstance(value, dict):
             return _build(hint, value, where)
     elif origin is Literal:

@@ -1,8 +1,9 @@
 """The messages: a Job, the kinds of Event, and where things lie inside a helper."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from containerdeploy.frozen import NOTHING, frozen
 
 VERSION = 1
 MAX_LINE = 64 * 1024
@@ -41,7 +42,7 @@ Outcome = Literal[
 ChangeKind = Literal["added", "modified", "deleted", "mode", "owner", "xattr", "replaced"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Limits:
     """What one extension may use up; None is no limit of its own."""
 
@@ -52,7 +53,7 @@ class Limits:
     max_output_bytes: int = 1 << 30
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Source:
     """A root file system archive: its place inside the helper, and what its bytes must hash to."""
 
@@ -62,7 +63,7 @@ class Source:
     compression: Compression
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Step:
     """One run of one extension. `id` is unique in the job and names the step in every event."""
 
@@ -73,10 +74,10 @@ class Step:
     environment: Mapping[str, str]
     network: bool = False
     tree: TreeAccess = "read-only"
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Output:
     """The file or directory that a write extension is to leave in the helper's output directory.
 
@@ -91,7 +92,7 @@ class Output:
     piped: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Deployment:
     """One deployment of a system: its own overlay over the source, then its steps in order.
 
@@ -109,7 +110,7 @@ class Deployment:
     subsystems: tuple["Deployment", ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Job:
     """All that one helper does.
 
@@ -131,7 +132,7 @@ class Job:
     version: int = VERSION
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Change:
     """One path that a step changed, relative to the tree; sizes in bytes or None."""
 
@@ -142,7 +143,7 @@ class Change:
     detail: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Hello:
     """First event: who speaks, on what kernel, and which protections are in use."""
 
@@ -154,10 +155,10 @@ class Hello:
     limits: Literal["cgroup-v1", "cgroup-v2", "rlimits"]
     nonce: str = ""
     weaker: tuple[str, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = NOTHING
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class StepStarted:
     deployment: str
     step: str
@@ -165,7 +166,7 @@ class StepStarted:
     name: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Progress:
     """How far a step is; `total` is 0 where nobody knows."""
 
@@ -175,7 +176,7 @@ class Progress:
     unit: Literal["bytes", "members"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Log:
     """A piece of what a step said; `partial` means that its line goes on in the next piece."""
 
@@ -185,7 +186,7 @@ class Log:
     partial: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Changed:
     """Some of the paths that a step changed; several of these may precede one StepFinished."""
 
@@ -193,7 +194,7 @@ class Changed:
     changes: tuple[Change, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class StepFinished:
     """How a step ended. Seconds and bytes; `changes` counts paths by kind of change.
 
@@ -208,11 +209,11 @@ class StepFinished:
     wall_s: float = 0.0
     cpu_s: float = 0.0
     peak_memory_bytes: int = 0
-    changes: Mapping[str, int] = field(default_factory=dict)
+    changes: Mapping[str, int] = NOTHING
     cached: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Artifact:
     """What a write extension left: one regular file (with digest) or one directory (without).
 
@@ -228,7 +229,7 @@ class Artifact:
     sha256: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Finished:
     """Last event, exactly once. `error` is empty when everything that was asked is done."""
 

@@ -4,7 +4,6 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from sites import Site
 
 from containerdeploy.engine.base import Mount
 from containerdeploy.engine.docker import DockerEngine
+from containerdeploy.frozen import replace
 from containerdeploy.helper import spec
 
 ATTACKS = Path(__file__).with_name("attacks")

@@ -5,7 +5,6 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import pytest
 import run_story
@@ -14,6 +13,7 @@ from fake_engine import FakeEngine
 from containerdeploy import wire
 from containerdeploy.engine.base import Attached, ContainerId, ContainerSpec, StreamName
 from containerdeploy.errors import ProtocolError
+from containerdeploy.frozen import replace
 from containerdeploy.helper.session import Order, Session
 
 MIB = 1 << 20

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +28,7 @@ from terminals import Terminal
 
 from containerdeploy import wire
 from containerdeploy.errors import UsageError
+from containerdeploy.frozen import replace
 from containerdeploy.report import EventsFile, ProgressKind, Several, choose, text
 from containerdeploy.report.narrator import Narrator
 from containerdeploy.result import (

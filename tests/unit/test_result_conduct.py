@@ -1,7 +1,6 @@
 """What a helper may say, and in which order."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,6 +10,7 @@ from run_story import artifact, deployment, ended, hello, job, started
 from containerdeploy import wire
 from containerdeploy.conduct import Conduct
 from containerdeploy.errors import ProtocolError
+from containerdeploy.frozen import replace
 
 SUB = replace(deployment("sub", extensions=1), output=None)
 JOB = job(deployment("prod", subsystems=(SUB,)), deployment("prod2", extensions=0))

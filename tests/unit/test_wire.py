@@ -1,6 +1,5 @@
 """The wire: what goes in comes out, and whatever else comes in is a WireError and nothing else."""
 
-import dataclasses
 import json
 import typing
 
@@ -8,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerdeploy import wire
+from containerdeploy import frozen, wire
+from containerdeploy.frozen import replace
 from containerdeploy.wire import messages
 
 # Lone surrogates stand for bytes that are no UTF-8 (PEP 383).
@@ -18,6 +18,10 @@ st.register_type_strategy(str, texts)
 st.register_type_strategy(float, st.floats(-1e14, 1e14, allow_nan=False))
 st.register_type_strategy(int, st.integers(-(1 << 62), 1 << 62))
 KINDS = typing.get_args(messages.Event)
+NESTING = {messages.Deployment, messages.Job}
+for kind in (k for k in vars(messages).values() if frozen.is_frozen_kind(k) and k not in NESTING):
+    hints = typing.get_type_hints(kind)
+    st.register_type_strategy(kind, st.builds(kind, **{n: st.from_type(hints[n]) for n in hints}))
 events = st.one_of([st.from_type(kind) for kind in KINDS])
 steps = st.from_type(messages.Step)
 leaves = st.builds(
@@ -33,8 +37,13 @@ leaves = st.builds(
 )
 jobs = st.builds(
     messages.Job,
+    kind=st.sampled_from(["deploy", "probe", "sweep"]),
     run=texts,
+    system=texts,
     deployments=st.lists(leaves, max_size=2).map(tuple),
+    source_date_epoch=st.none() | st.integers(0, 1 << 40),
+    hold=st.booleans(),
+    keep_going=st.booleans(),
     version=st.just(wire.VERSION),
 )
 
@@ -58,7 +67,7 @@ def test_every_job_comes_back_as_it_was(job):
 
 @given(leaves, leaves)
 def test_subsystems_nest(parent, child):
-    nested = dataclasses.replace(parent, subsystems=(child,))
+    nested = replace(parent, subsystems=(child,))
     job = messages.Job(kind="deploy", run="r", deployments=(nested,))
     assert wire.decode_job(wire.encode(job)) == job
 
@@ -94,7 +103,7 @@ names = st.sampled_from([kind.__name__ for kind in KINDS])
 @given(names, st.data())
 def test_any_values_in_an_event_give_a_message_or_a_wire_error(name, data):
     kind = getattr(messages, name)
-    fields = [field.name for field in dataclasses.fields(kind)]
+    fields = list(frozen.names(kind))
     body = data.draw(st.fixed_dictionaries(dict.fromkeys(fields, anything)))
     attempt(json.dumps({"kind": name, **body}).encode())
 
