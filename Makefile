@@ -7,6 +7,7 @@ READY := $(VENV)/.ready
 SAMPLE := images/sample/.build/sample.tar.gz
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+IMAGE ?= helper
 
 .PHONY: help demo test check image bench clean
 .DELETE_ON_ERROR:
@@ -15,7 +16,8 @@ help:
 	@echo 'make demo    deploy two sample systems to demo/'
 	@echo 'make test    run all tests, with private container engines where that can be'
 	@echo 'make check   form, types, unit and architecture tests: before every commit'
-	@echo 'make image   build the helper image on the container engine that answers'
+	@echo 'make image   build the helper image on the container engine that answers;'
+	@echo '             make image IMAGE=legacy builds the one with Python 2'
 	@echo 'make bench   measure against the targets; figures also to build/bench.json'
 	@echo 'make clean   remove what was built here'
 
@@ -35,7 +37,7 @@ check: $(READY)
 	$(BIN)/python -m pytest --quiet $(wildcard tests/unit tests/test_architecture.py)
 
 image: $(READY)
-	@$(BIN)/python images/build.py
+	@$(BIN)/python images/build.py $(IMAGE)
 
 bench: $(READY)
 	@$(BIN)/python -m tests.engines $(BIN)/python -m tests.bench $(BENCH_ARGS)

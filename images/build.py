@@ -1,7 +1,7 @@
-"""Builds the helper image on the container engine that answers, with a registry or without.
+"""Builds a helper image on the container engine that answers, with a registry or without.
 
 Nothing is done where the engine has the image of this very recipe. Else the base is pulled and
-images/helper/Dockerfile built; where that fails, the same packages are put together on this machine
+images/KIND/Dockerfile built; where that fails, the same packages are put together on this machine
 (rootfs.py), kept in the cache for the next engine, and loaded.
 """
 
@@ -10,23 +10,51 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import archive
 import docker
 import rootfs
+import wheels
 from docker.errors import APIError, DockerException, ImageNotFound
 
 HERE = Path(__file__).resolve().parent
-CONTEXT = HERE / "helper"
-NAME = "containerdeploy-helper:latest"
 BASE = "debian:12-slim"
 LABEL = "containerdeploy.recipe"
 BUILD_TIMEOUT_S = 900
 EXIT_OK, EXIT_FAILED, EXIT_NO_ENGINE = 0, 1, 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One of the images: what images/NAME holds, and Debian's `releases` if it needs certain ones.
+
+    `seconds` is how long it takes to make from packages.
+    """
+
+    name: str
+    releases: tuple[str, ...] = ()
+    seconds: int
+
+    @property
+    def tag(self) -> str:
+        return f"containerdeploy-{self.name}:latest"
+
+    @property
+    def context(self) -> Path:
+        return HERE / self.name
+
+
+KINDS = {
+    "helper": Kind(name="helper", seconds=30),
+    "legacy": Kind(name="legacy", seconds=60, releases=("bookworm", "bullseye")),
+}
 
 
 def main() -> int:
@@ -38,9 +66,9 @@ def main() -> int:
         say("start one, or name it with DOCKER_HOST; the local engine needs no image")
         return EXIT_NO_ENGINE
     try:
-        return build(client, given.base, rebuild=given.rebuild)
-    except (DockerException, OSError, rootfs.CannotMake) as err:
-        say(f"the helper image was not built: {err}")
+        return build(client, KINDS[given.image], given.base, rebuild=given.rebuild)
+    except (DockerException, OSError, rootfs.CannotMake, wheels.CannotFetch) as err:
+        say(f"the {given.image} image was not built: {err}")
         say(f"make {given.base} reachable (a registry, or load it and use --base), or install")
         say("mmdebstrap so that the image can be made from the distribution's packages")
         return EXIT_FAILED
@@ -48,25 +76,26 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("image", nargs="?", default="helper", choices=KINDS, help="else helper")
     parser.add_argument("--engine", help="address of a Docker-compatible API (else DOCKER_HOST)")
     parser.add_argument("--base", default=BASE, help=f"image to build on (else {BASE})")
     parser.add_argument("--rebuild", action="store_true", help="fetch everything anew")
     return parser.parse_args()
 
 
-def build(client: docker.DockerClient, base: str, *, rebuild: bool) -> int:
-    """Have the helper image on the engine, by the first way that works."""
-    recipe = recipe_digest(base)
-    if not rebuild and _is_built(client, recipe):
-        say(f"{NAME} is up to date")
+def build(client: docker.DockerClient, kind: Kind, base: str, *, rebuild: bool) -> int:
+    """Have an image on the engine, by the first way that works."""
+    recipe = recipe_digest(kind, base)
+    if not rebuild and _is_built(client, kind, recipe):
+        say(f"{kind.tag} is up to date")
         return EXIT_OK
     try:
-        _build_dockerfile(client, base, recipe)
+        _build_dockerfile(client, kind, base, recipe)
     except (DockerException, OSError) as err:
         say(f"cannot build on {base} ({_first_line(err)}): using the distribution's packages")
-        _load_own(client, recipe, rebuild=rebuild)
-    image = client.images.get(NAME)
-    say(f"built {NAME}: {image.id}")
+        _load_own(client, kind, recipe, rebuild=rebuild)
+    image = client.images.get(kind.tag)
+    say(f"built {kind.tag}: {image.id}")
     return EXIT_OK
 
 
@@ -93,61 +122,81 @@ def answering_engine(named: str | None) -> docker.DockerClient | None:
     return None
 
 
-def recipe_digest(base: str) -> str:
+def recipe_digest(kind: Kind, base: str) -> str:
     """Digest everything that decides what is in the image, this program included."""
     digest = hashlib.sha256(base.encode())
-    for path in (*sorted(CONTEXT.iterdir()), *sorted(HERE.glob("*.py"))):
+    for path in (*sorted(kind.context.iterdir()), *sorted(HERE.glob("*.py"))):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
-def _is_built(client: docker.DockerClient, recipe: str) -> bool:
+def _is_built(client: docker.DockerClient, kind: Kind, recipe: str) -> bool:
     try:
-        return (client.images.get(NAME).labels or {}).get(LABEL) == recipe
+        return (client.images.get(kind.tag).labels or {}).get(LABEL) == recipe
     except ImageNotFound:
         return False
 
 
-def _build_dockerfile(client: docker.DockerClient, base: str, recipe: str) -> None:
+def _build_dockerfile(client: docker.DockerClient, kind: Kind, base: str, recipe: str) -> None:
     try:
         client.images.get(base)
     except ImageNotFound:
         say(f"pulling {base}")
         client.images.pull(*base.rpartition(":")[::2])
-    say(f"building {NAME} on {base}")
-    client.images.build(
-        path=str(CONTEXT), tag=NAME, buildargs={"BASE": base}, labels={LABEL: recipe}, rm=True
-    )
+    say(f"building {kind.tag} on {base}")
+    with tempfile.TemporaryDirectory() as directory:
+        shutil.copytree(kind.context, directory, dirs_exist_ok=True)
+        _wheels(kind, Path(directory))
+        client.images.build(
+            path=directory, tag=kind.tag, buildargs={"BASE": base}, labels={LABEL: recipe}, rm=True
+        )
 
 
-def _load_own(client: docker.DockerClient, recipe: str, *, rebuild: bool) -> None:
+def _wheels(kind: Kind, directory: Path) -> list[Path]:
+    """Pack the wheels that the image wants, if any, into `directory`."""
+    wanted = kind.context / "wheels"
+    if not wanted.exists():
+        return []
+    tar = directory / "wheels.tar"
+    wheels.pack(wanted, tar, int(rootfs.EPOCH))
+    return [tar]
+
+
+def _load_own(client: docker.DockerClient, kind: Kind, recipe: str, *, rebuild: bool) -> None:
     """Load the image made from packages; one recipe is made once for all engines."""
-    kept = cache_directory() / f"helper-{recipe[:16]}.tar"
+    kept = cache_directory() / f"{kind.name}-{recipe[:16]}.tar"
     if rebuild or not kept.exists():
-        _make_own(recipe, kept)
+        _make_own(kind, recipe, kept)
     with kept.open("rb") as file:
         for _ in client.api.load_image(_pieces(file), quiet=True) or ():  # type: ignore[no-untyped-call]
             pass
 
 
-def _make_own(recipe: str, kept: Path) -> None:
-    say("making the image from the distribution's packages; this takes about half a minute")
+def _make_own(kind: Kind, recipe: str, kept: Path) -> None:
+    say(f"making the image from the distribution's packages; this takes about {kind.seconds} s")
+    dockerfile = (kind.context / "Dockerfile").read_text()
     root_tar = kept.with_suffix(".root")
-    packages = (CONTEXT / "packages").read_text().split()
+    with tempfile.TemporaryDirectory() as directory:
+        root = rootfs.Recipe(
+            variant="essential",
+            packages=(kind.context / "packages").read_text().split(),
+            releases=kind.releases,
+            tars=_wheels(kind, Path(directory)),
+            commands=re.findall(r"^RUN (.*[^\\])$", dockerfile, re.MULTILINE),
+        )
+        rootfs.make(root, root_tar)
     try:
-        rootfs.make(rootfs.Recipe(variant="essential", packages=packages), root_tar)
-        for outdated in kept.parent.glob("helper-*.tar"):
+        for outdated in kept.parent.glob(f"{kind.name}-*.tar"):
             outdated.unlink()
-        archive.write(NAME, root_tar, _settings(recipe), kept)
+        archive.write(kind.tag, root_tar, _settings(dockerfile, recipe), kept)
     finally:
         root_tar.unlink(missing_ok=True)
 
 
-def _settings(recipe: str) -> archive.Settings:
-    text = (CONTEXT / "Dockerfile").read_text()
-    [command] = re.findall(r"^CMD (.+)$", text, re.MULTILINE)
+def _settings(dockerfile: str, recipe: str) -> archive.Settings:
+    [command] = re.findall(r"^CMD (.+)$", dockerfile, re.MULTILINE)
     return archive.Settings(
-        environment=tuple(re.findall(r"^ENV (\S+)$", text, re.MULTILINE)),
+        environment=tuple(re.findall(r"^ENV (\S+)$", dockerfile, re.MULTILINE)),
         command=tuple(json.loads(command)),
         labels={LABEL: recipe},
     )

@@ -8,6 +8,7 @@ Used for the helper image where no registry can be reached, and for the tests' r
 import argparse
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -34,10 +35,17 @@ class CannotMake(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What is in a root file system; `variant` is one of mmdebstrap's and debootstrap's."""
+    """What is in a root file system; `variant` is one of mmdebstrap's and debootstrap's.
+
+    `releases` are Debian's: the first is the base, from the others comes what it has not; without
+    them it is made from this machine's own. `tars` are unpacked into it, then `commands` run in it.
+    """
 
     variant: str
     packages: Sequence[str] = ()
+    releases: Sequence[str] = ()
+    tars: Sequence[Path] = ()
+    commands: Sequence[str] = ()
 
 
 def make(recipe: Recipe, target: Path) -> None:
@@ -45,7 +53,7 @@ def make(recipe: Recipe, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".making-") as directory:
         made = Path(directory) / "root.tar"
-        _tool()(recipe, made)
+        _tool(recipe)(recipe, made)
         made.replace(target)
 
 
@@ -57,9 +65,11 @@ def codename() -> str:
         raise CannotMake("this machine is neither Debian nor Ubuntu: no package mirror") from err
 
 
-def _tool() -> Callable[[Recipe, Path], None]:
+def _tool(recipe: Recipe) -> Callable[[Recipe, Path], None]:
     if shutil.which("mmdebstrap"):
         return _mmdebstrap
+    if recipe.releases:
+        raise CannotMake("mmdebstrap is not installed: apt-get install mmdebstrap")
     if shutil.which("debootstrap") and os.geteuid() == 0:
         return _debootstrap
     raise CannotMake(
@@ -68,12 +78,15 @@ def _tool() -> Callable[[Recipe, Path], None]:
 
 
 def _mmdebstrap(recipe: Recipe, made: Path) -> None:
-    sources = _sources()
+    base = recipe.releases[0] if recipe.releases else codename()
+    sources = _sources_of(recipe.releases) if recipe.releases else _sources()
     argv = ["mmdebstrap", f"--variant={recipe.variant}", "--format=tar", "--skip=output/dev"]
     # Without usr-is-merged the essential set draws usrmerge in, and all of perl with it.
     argv += [f"--include={','.join(['usr-is-merged', *recipe.packages])}"]
     argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in UNUSED]
-    argv += [f"--customize-hook={FORGET}", codename(), str(made)]
+    argv += [f"--customize-hook=tar-in {shlex.quote(str(tar))} /" for tar in recipe.tars]
+    argv += [f'--customize-hook=chroot "$1" {command}' for command in recipe.commands]
+    argv += [f"--customize-hook={FORGET}", base, str(made)]
     _run([*argv, "-"] if sources else argv, given="\n".join(sources))
 
 
@@ -92,6 +105,14 @@ def _debootstrap(recipe: Recipe, made: Path) -> None:
 
 def _first_mirror() -> list[str]:
     return [line.split()[1] for line in _sources()][:1]
+
+
+def _sources_of(releases: Sequence[str]) -> list[str]:
+    """Name Debian's releases on the mirrors that this machine has for its own."""
+    own = _sources() if platform.freedesktop_os_release().get("ID") == "debian" else []
+    if not own:
+        raise CannotMake("it takes Debian's package lists: on Debian, after apt-get update")
+    return [line.replace(f" {codename()}", f" {release}") for release in releases for line in own]
 
 
 def _sources() -> list[str]:

@@ -19,6 +19,7 @@ from tests import daemons, leftovers
 
 ROOT = Path(__file__).resolve().parent.parent
 STARTERS = {"docker": daemons.docker_daemon, "podman": daemons.podman_service}
+IMAGES = ("helper", "legacy")
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOP_TIMEOUT_S = 30.0
 SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"
@@ -92,7 +93,7 @@ def engines(required: frozenset[str]) -> Iterator[Mapping[str, str]]:
                 address = running.get(flavour) or _start(
                     flavour, flavour in wanted, directory, stack
                 )
-                _build_image(address)
+                _build_images(address)
                 environment[f"CONTAINERDEPLOY_TEST_{flavour.upper()}"] = address
             except Unavailable as err:
                 say(f"{flavour}: {err}")
@@ -140,11 +141,12 @@ def _start(flavour: str, is_wanted: bool, directory: Path, stack: ExitStack) -> 
         raise Unavailable(f"none answers, and none could be started: {err}") from err
 
 
-def _build_image(address: str) -> None:
-    argv = [sys.executable, str(ROOT / "images" / "build.py"), f"--engine={address}"]
-    ran = subprocess.run(argv, stdin=subprocess.DEVNULL, check=False)
-    if ran.returncode:
-        raise Unavailable("its helper image could not be built")
+def _build_images(address: str) -> None:
+    for image in IMAGES:
+        argv = [sys.executable, str(ROOT / "images" / "build.py"), f"--engine={address}", image]
+        ran = subprocess.run(argv, stdin=subprocess.DEVNULL, check=False)
+        if ran.returncode:
+            raise Unavailable(f"its {image} image could not be built")
 
 
 def _is_there(thing: str) -> bool:

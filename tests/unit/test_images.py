@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,42 @@ def _content(archive: tarfile.TarFile, name: str) -> bytes:
     file = archive.extractfile(name)
     assert file is not None
     return file.read()
+
+
+def _lines(image: str, file: str) -> list[str]:
+    return (IMAGES / image / file).read_text().splitlines()
+
+
+def test_the_legacy_image_has_every_package_of_the_helper_image() -> None:
+    assert set(_lines("helper", "packages")) < set(_lines("legacy", "packages"))
+
+
+def test_all_images_start_the_agent_in_the_same_surroundings() -> None:
+    settings = [
+        [line for line in _lines(image, "Dockerfile") if line.startswith(("ENV ", "CMD "))]
+        for image in ("helper", "legacy")
+    ]
+    assert settings[0] == settings[1] != []
+
+
+def test_every_wheel_of_the_legacy_image_is_pinned_by_version_and_digest() -> None:
+    pins = [line for line in _lines("legacy", "wheels") if not line.startswith("#")]
+    assert len(pins) == 3
+    for pin in pins:
+        assert re.fullmatch(r"\w+==[0-9.]+ --hash=sha256:[0-9a-f]{64}", pin)
+
+
+def test_the_content_of_a_wheel_is_packed_as_the_same_bytes_every_time(tmp_path: Path) -> None:
+    wheel = tmp_path / "thing-1.0-py2-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("thing/__init__.py", "print 1\n")
+        archive.mkdir("thing/empty")
+    program = (
+        "import pathlib, sys, wheels\n"
+        "for member, content in wheels.members(pathlib.Path(sys.argv[1]), 7):\n"
+        "    print(member.name, oct(member.mode), member.mtime, member.uid, content)"
+    )
+    argv = [sys.executable, "-c", program, str(wheel)]
+    told = subprocess.run(argv, cwd=IMAGES, capture_output=True, text=True, check=True).stdout
+    place = "usr/local/lib/python2.7/dist-packages/thing/__init__.py"
+    assert told == f"{place} 0o644 7 0 b'print 1\\n'\n"
