@@ -7,6 +7,7 @@ The map of the house (which room may import which is held by tests/test_architec
     commands/     a verb per file: arguments, one call, exit code
     places.py     where records, caches and the store are kept
     frozen.py     how all rooms make their values: frozen, by keyword, quick to define
+    images.py     the product's own images and their short names
     errors.py     what went wrong, the evidence, what to do, the exit code
     wire/         what controller and agent say to each other; standard library only
     conduct.py    checks that a helper's events come as an honest agent would send them

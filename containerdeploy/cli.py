@@ -75,7 +75,9 @@ def _what(command: Command) -> Command:
             "--env", "names", multiple=True, metavar="NAME", help="Take NAME from the environment."
         ),
         click.option("--output-dir", type=DIRECTORY, help="Where relative locations begin."),
-        click.option("--image", help="The helper image, instead of the systems' own."),
+        click.option(
+            "--image", help="The helper image, instead of the systems' own; `legacy` has Python 2."
+        ),
         click.option("--timeout", "timeout_s", type=float, help="Seconds for each extension."),
     ):
         command = decorate(command)

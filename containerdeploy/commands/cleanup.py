@@ -4,12 +4,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from containerdeploy import deploy, places
+from containerdeploy import deploy, images, places
 from containerdeploy.engine import ContainerInfo, Engine
 from containerdeploy.engine.choose import open_engine
 from containerdeploy.errors import EngineError
 from containerdeploy.helper import spec, staging, sweep
-from containerdeploy.plan import DEFAULT_IMAGE
 from containerdeploy.result import is_live
 
 SETTLING_S = 600.0
@@ -20,7 +19,10 @@ def run_cleanup(engine: str, image: str | None) -> str:
     home = places.home()
     chosen = open_engine(engine, home)
     try:
-        lines = [*_containers(chosen.engine), *_store(chosen.engine, image or DEFAULT_IMAGE)]
+        lines = [
+            *_containers(chosen.engine),
+            *_store(chosen.engine, images.full_name(image or images.HELPER)),
+        ]
     finally:
         chosen.engine.close()
     lines += _staging(home)

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from containerdeploy import deploy, places, wire
+from containerdeploy import deploy, images, places, wire
 from containerdeploy.engine import Engine
 from containerdeploy.engine.choose import open_engine
 from containerdeploy.errors import DeployError, EngineError
 from containerdeploy.frozen import frozen
 from containerdeploy.helper import sweep
-from containerdeploy.plan import DEFAULT_IMAGE
 
 LOW_BYTES = 2 << 30
 State = Literal["ok", "degraded", "missing"]
@@ -31,7 +30,7 @@ class Finding:
 
 def run_doctor(engine: str, image: str | None) -> tuple[str, int]:
     """Return the findings as text, and the exit code: 0, or 3 when nothing can be deployed."""
-    findings = list(_examine(engine, image or DEFAULT_IMAGE))
+    findings = list(_examine(engine, images.full_name(image or images.HELPER)))
     code = 3 if any(finding.state == "missing" for finding in findings) else 0
     return "\n".join(map(str, findings)), code
 

@@ -3,6 +3,7 @@
 import errno
 import re
 
+from containerdeploy import images
 from containerdeploy.errors import EngineError, EngineUnreachable, ImageMissing
 from containerdeploy.frozen import frozen
 
@@ -75,7 +76,7 @@ def refused(status: int, message: str, doing: str) -> EngineError:
 def image_missing(message: str, name: str = "") -> ImageMissing:
     """Make the error for an image that the engine doesn't have."""
     what = f"image '{name}'" if name else "the image"
-    hint = "build it with `make image`, or name another with --image"
+    hint = images.how_to_get(name)
     return ImageMissing(f"{what} is not on the engine", details=message, hint=hint)
 
 

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from containerdeploy import __version__
+from containerdeploy import __version__, images
 from containerdeploy.engine import (
     runtime_cgroups,
     runtime_directory,
@@ -46,7 +46,6 @@ from containerdeploy.errors import EngineError, ImageMissing
 
 VOLUME_LABELS = {"containerdeploy": "store"}
 _OWN_NAMES = ("host", "local")
-_HELPER_NAME = "containerdeploy-helper"
 _TOOL_FILES = ("/usr/lib/os-release", "/etc/os-release", "/var/lib/dpkg/status")
 _TOOL_DIRECTORIES = "/usr /usr/bin /usr/sbin /usr/lib /usr/lib64 /usr/local/bin".split()
 
@@ -76,8 +75,7 @@ class LocalEngine:
     def image(self, name: str) -> ImageInfo:
         """Return the one there is: this host's tools, identified by its release and packages."""
         digest = self._tools_digest
-        base = name.rpartition("/")[2].partition(":")[0]
-        if base not in (*_OWN_NAMES, _HELPER_NAME) and name != digest:
+        if name not in (*_OWN_NAMES, digest) and not images.own(name):
             raise ImageMissing(
                 f"image '{name}' is not on the engine",
                 details="the local engine has no images: its containers see this host's tools",

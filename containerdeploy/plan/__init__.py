@@ -19,7 +19,6 @@ from containerdeploy.plan.model import PlannedSource as PlannedSource
 from containerdeploy.plan.model import PlannedStep as PlannedStep
 from containerdeploy.plan.model import PlannedSystem as PlannedSystem
 from containerdeploy.plan.model import Verb as Verb
-from containerdeploy.plan.options import DEFAULT_IMAGE as DEFAULT_IMAGE
 from containerdeploy.plan.options import Catalogue as Catalogue
 from containerdeploy.plan.options import Options as Options
 from containerdeploy.plan.places import Refusal as Refusal

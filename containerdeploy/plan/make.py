@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+from containerdeploy import images
 from containerdeploy.definition import Cluster, ExtensionUse, System
 from containerdeploy.document import Place
 from containerdeploy.errors import DefinitionError, Problem
@@ -18,7 +19,7 @@ from containerdeploy.plan.model import (
     PlannedStep,
     PlannedSystem,
 )
-from containerdeploy.plan.options import DEFAULT_IMAGE, Catalogue, Options
+from containerdeploy.plan.options import Catalogue, Options
 from containerdeploy.plan.parameters import (
     option_problems,
     parameters,
@@ -68,11 +69,11 @@ class _Planner:
     _above: dict[Path, str] = field(default_factory=dict)
 
     def system(self, entry: ResolvedEntry) -> PlannedSystem:
-        image = self.options.image or entry.system.image or self.cluster.image or DEFAULT_IMAGE
+        image = self.options.image or entry.system.image or self.cluster.image or images.HELPER
         planned = (self.deployment(one) for one in entry.deployments)
         return PlannedSystem(
             name=self._label(entry.system.name),
-            image=image,
+            image=images.full_name(image),
             deployments=tuple(one for one in planned if one is not None),
         )
 

@@ -9,8 +9,6 @@ from containerdeploy.frozen import NOTHING, frozen
 from containerdeploy.plan.model import Verb
 from containerdeploy.source import Located, NotFound
 
-DEFAULT_IMAGE = "containerdeploy-helper:latest"
-
 
 @frozen
 class Options:

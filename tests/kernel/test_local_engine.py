@@ -425,6 +425,7 @@ def test_twenty_containers_run_side_by_side(bench: Bench) -> None:
 
 def test_only_the_hosts_own_tools_are_an_image(bench: Bench) -> None:
     image = bench.engine.image("containerdeploy-helper:latest")
+    assert image.id == bench.engine.image("containerdeploy-legacy").id
     assert image.id == bench.engine.image("host").id == LocalEngine(bench.home).image("host").id
     assert bench.engine.image(image.id).id == image.id
     with pytest.raises(ImageMissing):

@@ -5,8 +5,8 @@ import json
 import pytest
 from definitions_world import Definitions
 
+from containerdeploy import images
 from containerdeploy.errors import PlanError, UsageError
-from containerdeploy.plan import DEFAULT_IMAGE
 from containerdeploy.planning import chosen_environment
 
 
@@ -210,10 +210,13 @@ def test_a_value_too_large_for_a_process_is_told_before_anything_starts(definiti
 @pytest.mark.parametrize(
     ("cluster", "system", "option", "image"),
     [
-        ("", "", None, DEFAULT_IMAGE),
+        ("", "", None, images.HELPER),
         ("image: a\n", "", None, "a"),
         ("image: a\n", "image: b\n", None, "b"),
         ("image: a\n", "image: b\n", "c", "c"),
+        ("image: legacy\n", "", None, images.LEGACY),
+        ("image: legacy\n", "image: helper\n", None, images.HELPER),
+        ("", "image: helper\n", "legacy", images.LEGACY),
     ],
 )
 def test_the_image_is_the_nearest_one_named(definitions, cluster, system, option, image):
