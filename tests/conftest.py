@@ -8,6 +8,7 @@ before pytest's last tells what could not be tested.
 import functools
 import hashlib
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from sites import Person
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "images"
@@ -102,6 +104,23 @@ def isolated_state(
     monkeypatch.setenv("CONTAINERDEPLOY_STORE", store_name)
     yield home
     shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def person() -> Iterator[Person]:
+    """An ordinary account that can run the product, made where root runs the tests."""
+    if os.geteuid() != 0 or not shutil.which("useradd"):
+        pytest.skip("only root can make an ordinary account; `local` has been tested as one")
+    name = f"cd{uuid.uuid4().hex[:8]}"
+    subprocess.run(["useradd", "--no-create-home", "--shell=/bin/sh", name], check=True)
+    try:
+        entry = pwd.getpwnam(name)
+        one = Person(name=name, uid=entry.pw_uid, gid=entry.pw_gid)
+        if one.python() is None:
+            pytest.skip("an ordinary account can't read this checkout or run its Python")
+        yield one
+    finally:
+        subprocess.run(["userdel", name], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -151,7 +151,11 @@ def _outer(
 
 
 def _init(confinement: Confinement, program: Program, filter_: bytes, errors: int) -> NoReturn:
-    """Be pid 1: make the room, start the program, reap until it ends."""
+    """Be pid 1: make the room, start the program, reap until it ends.
+
+    Without a handler it is out of reach: the kernel drops what pid 1's own namespace sends it.
+    """
+    syscalls.reset_signals()
     syscalls.set_pdeathsig(signal.SIGKILL)
     syscalls.set_dumpable(False)
     os.setsid()
@@ -190,7 +194,6 @@ def _inner(
     os.setsid()
     os.chdir(confinement.room.cwd)
     _arrange_descriptors(program.descriptors, errors)
-    syscalls.reset_signals()
     _drop_capabilities(confinement.capabilities)
     syscalls.set_no_new_privs()
     syscalls.seccomp_load(filter_)

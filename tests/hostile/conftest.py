@@ -7,29 +7,19 @@ from pathlib import Path
 import pytest
 import sites
 from deploy_world import World
-from sites import Kind, Site
+from sites import MARKS, Kind, Site
 
-KINDS: tuple[Kind, ...] = ("docker", "podman", "local")
-PARAMETERS = [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in KINDS]
+KINDS = [pytest.param(kind, marks=getattr(pytest.mark, mark)) for kind, mark in MARKS.items()]
 
 
-@pytest.fixture(scope="module", params=PARAMETERS)
+@pytest.fixture(scope="module", params=KINDS)
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
-    """Every engine in turn."""
-    yield from _opened(request.param)
-
-
-@pytest.fixture(scope="module", params=PARAMETERS[:2])
-def container_site(request: pytest.FixtureRequest) -> Iterator[Site]:
-    """Every engine that has containers of its own."""
-    yield from _opened(request.param)
-
-
-def _opened(kind: Kind) -> Iterator[Site]:
+    """Every engine in turn, the local one also as an ordinary user."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to look at what was attacked")
-    engine = os.environ.get(f"CONTAINERDEPLOY_TEST_{kind.upper()}", "local")
-    opened = sites.opened(kind, engine)
+    kind: Kind = request.param
+    person = request.getfixturevalue("person") if kind == "user" else None
+    opened = sites.opened(kind, sites.address(kind), person)
     yield opened
     opened.close()
 

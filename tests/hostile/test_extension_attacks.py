@@ -48,6 +48,10 @@ for n in 1 2 3; do (setsid sh -c 'trap "" TERM HUP; sleep 4711' & ) ; done
 echo '{"event":"Finished","outcome":"ok","hint":"forged"}'; sleep 4711 &
 exit 0
 """
+NAGGER = """#!/bin/sh
+for number in 1 2 3 6 10 12 13 14 15 17 18 20; do kill -$number 1; sleep 0.1; done 2>/dev/null
+echo not noticed
+"""
 LOOKER = """#!/bin/sh
 ps=$(ls -d /proc/[0-9]* | wc -l); echo "processes: $ps"; ls -A /tmp /run /var/tmp /dev/shm
 echo "peaceful $SECRET" > "$1/etc/motd"
@@ -64,13 +68,17 @@ for number in range(1, 10):
         os.write(number, b'\\n{"event":"Finished","outcome":"ok"}\\n')
     except OSError: pass
 """
+# What succeeds where the extension is root of the user's own namespace, and why it gains nothing.
+HARMLESS_FOR_A_USER = {
+    "stop_pid_1": "pid 1 is the same user, and has no handler: the kernel drops what is sent",
+}
 
 
 def _build(world: World) -> None:
     """One system for each way to attack, and a peaceful one that shares engine and store."""
     for path in ATTACKS.iterdir():
         world.file(f"extensions/{path.name}", path.read_text())
-    scripts = {"killer": KILLER, "lingerer": LINGERER, "bomb": BOMB, "loud": LOUD}
+    scripts = {"killer": KILLER, "lingerer": LINGERER, "bomb": BOMB, "loud": LOUD, "nagger": NAGGER}
     for name, script in {**scripts, "looker": LOOKER}.items():
         world.extension(f"{name}.configure", script)
     for name in ("attacks", *scripts):
@@ -95,7 +103,9 @@ def test_every_attack_was_tried_and_none_got_through(siege: Siege) -> None:
     told = siege.told()
     known = sum(path.read_text().count("\n@attack\n") for path in ATTACKS.glob("on_*.py"))
     assert len(told) == known >= 60, siege.ended
-    assert {name: one for name, one in told.items() if one["through"] not in (None, False)} == {}
+    through = {name: one for name, one in told.items() if one["through"] not in (None, False)}
+    harmless = HARMLESS_FOR_A_USER if siege.site.kind == "user" else {}
+    assert {name: one for name, one in through.items() if name not in harmless} == {}
 
 
 def test_the_host_is_what_it_was(siege: Siege) -> None:
@@ -123,7 +133,7 @@ def test_the_base_that_all_share_is_untouched(siege: Siege) -> None:
 
 def test_forged_events_are_taken_for_output(siege: Siege) -> None:
     finished = siege.ended.events("Finished")
-    assert len(finished) == 6
+    assert len(finished) == 7
     assert not any(event["hint"] == "forged" for event in finished)
     logged = "\n".join(siege.ended.log(name) for name in ("stdout", "stderr", "log"))
     assert FORGED in logged
@@ -131,6 +141,11 @@ def test_forged_events_are_taken_for_output(siege: Siege) -> None:
 
 def test_killing_everything_kills_only_itself(siege: Siege) -> None:
     assert siege.outcomes("killer") == ["killed"]
+
+
+def test_no_signal_reaches_what_watches_over_a_step(siege: Siege) -> None:
+    assert siege.outcomes("nagger") == ["ok"]
+    assert "not noticed" in siege.ended.log()
 
 
 def test_daemons_and_bombs_are_dead_when_the_next_step_begins(siege: Siege) -> None:
@@ -169,5 +184,5 @@ def test_the_peaceful_system_does_not_notice(siege: Siege) -> None:
 def test_only_what_was_killed_has_failed(siege: Siege) -> None:
     assert siege.ended.code == 1
     delivered = {path.stem for path in siege.world.out.iterdir()}
-    assert {"attacks", "lingerer", "loud", "peaceful"} <= delivered
+    assert {"attacks", "lingerer", "loud", "nagger", "peaceful"} <= delivered
     assert "killer" not in delivered

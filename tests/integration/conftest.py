@@ -1,8 +1,6 @@
 """Sites to deploy on: each engine with a store that all tests of a run share."""
 
 import os
-import shutil
-import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,27 +8,9 @@ from pathlib import Path
 import pytest
 import sites
 from deploy_world import World
-from sites import MARKS, Kind, Person, Site
+from sites import MARKS, Kind, Site
 
 KINDS = [pytest.param(kind, marks=getattr(pytest.mark, mark)) for kind, mark in MARKS.items()]
-
-
-@pytest.fixture(scope="session")
-def person() -> Iterator[Person]:
-    """An ordinary account with subordinate ids, where root runs the tests."""
-    if os.geteuid() != 0 or not shutil.which("useradd"):
-        pytest.skip("only root can make an ordinary account; `local` has been tested as one")
-    name = f"cd{uuid.uuid4().hex[:8]}"
-    subprocess.run(["useradd", "--no-create-home", "--shell=/bin/sh", name], check=True)
-    try:
-        numbers = [
-            int(subprocess.run(["id", flag, name], capture_output=True, check=True).stdout)
-            for flag in ("-u", "-g")
-        ]
-        one = Person(name=name, uid=numbers[0], gid=numbers[1])
-        yield one
-    finally:
-        subprocess.run(["userdel", name], check=True)
 
 
 @pytest.fixture(scope="session")
@@ -40,27 +20,13 @@ def open_site(request: pytest.FixtureRequest) -> Iterator[Callable[[Kind], Site]
 
     def open_it(kind: Kind) -> Site:
         if kind not in opened:
-            opened[kind] = (
-                _as_user(request) if kind == "user" else sites.opened(kind, address(kind))
-            )
+            owner = request.getfixturevalue("person") if kind == "user" else None
+            opened[kind] = sites.opened(kind, sites.address(kind), owner)
         return opened[kind]
 
     yield open_it
     for site in opened.values():
         site.close()
-
-
-def _as_user(request: pytest.FixtureRequest) -> Site:
-    owner: Person = request.getfixturevalue("person")
-    python = owner.python()
-    if python is None:
-        pytest.skip("an ordinary account can't read this checkout or run its Python")
-    return sites.opened("user", "local", owner, python)
-
-
-def address(kind: Kind) -> str:
-    """What --engine takes for a kind."""
-    return os.environ.get(f"CONTAINERDEPLOY_TEST_{kind.upper()}", "local")
 
 
 @pytest.fixture(scope="module", params=KINDS)

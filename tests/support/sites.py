@@ -147,7 +147,7 @@ class Site:
 
     def sibling(self) -> "Site":
         """The same engine and person with nothing in store; the caller closes it."""
-        return opened(self.kind, self.engine, self.person, self.python)
+        return opened(self.kind, self.engine, self.person)
 
     def via(self, engine: str) -> "Site":
         """The same site, its engine reached at another address."""
@@ -256,10 +256,15 @@ def python_path() -> str:
     return ":".join([str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))])
 
 
-def opened(
-    kind: Kind, engine: str, person: Person | None = None, python: str = sys.executable
-) -> Site:
+def address(kind: Kind) -> str:
+    """What --engine takes for a kind."""
+    return os.environ.get(f"CONTAINERDEPLOY_TEST_{kind.upper()}", "local")
+
+
+def opened(kind: Kind, engine: str, person: Person | None = None) -> Site:
     """Make a site with a directory that its person can reach; pytest's own are root's alone."""
+    python = person.python() if person else sys.executable
+    assert python, f"{person} can't run the product"
     mark = f"it{uuid.uuid4().hex[:10]}"
     directory = Path(tempfile.mkdtemp(prefix=f"{mark}-", dir="/var/tmp"))
     directory.chmod(0o755)
