@@ -63,7 +63,11 @@ def _what(command: Command) -> Command:
         click.argument("cluster", type=click.Path(path_type=Path)),
         click.option("--definitions", type=DIRECTORY, help="The root of the definitions."),
         click.option(
-            "--artifact", "artifacts", multiple=True, metavar="SYSTEM=PATH", help="A source."
+            "--artifact",
+            "artifacts",
+            multiple=True,
+            metavar="NAME=PATH",
+            help="A system's source; with --partial a component's.",
         ),
         click.option(
             "--artifacts",
@@ -73,6 +77,9 @@ def _what(command: Command) -> Command:
         ),
         click.option(
             "--env", "names", multiple=True, metavar="NAME", help="Take NAME from the environment."
+        ),
+        click.option(
+            "--partial", is_flag=True, help="Deploy partial-deploy-components, unconfigured."
         ),
         click.option("--output-dir", type=DIRECTORY, help="Where relative locations begin."),
         click.option(
@@ -121,7 +128,10 @@ def _options(verb: Verb, given: dict[str, Any]) -> Any:
     return options(verb, os.environ, **{name: given.pop(name) for name in _WHAT})
 
 
-_WHAT = ("words", "artifacts", "artifacts_dir", "names", "output_dir", "image", "timeout_s")
+_WHAT = (
+    *("words", "artifacts", "artifacts_dir", "names", "partial", "output_dir", "image"),
+    "timeout_s",
+)
 
 
 def _deploy(verb: Verb, cluster: Path, definitions: Path | None, given: dict[str, Any]) -> int:

@@ -55,14 +55,18 @@ def validate(
     """
     options = replace(options, output_dir=(options.output_dir or Path()).absolute())
     cluster, catalogue = _read(cluster_path, definitions, options, builtin)
-    missing = [found for found in catalogue.sources.values() if isinstance(found, NotFound)]
-    nowhere = Located(path=Path(), origin="not there yet")
-    sources = {
-        path: nowhere if isinstance(found, NotFound) else found
-        for path, found in catalogue.sources.items()
-    }
-    plan = make_plan(cluster, replace(catalogue, sources=sources), options)
-    return plan, tuple(one.message for one in missing)
+    notes: list[str] = []
+
+    def eventual(found: Located | NotFound) -> Located:
+        if isinstance(found, Located):
+            return found
+        notes.append(found.message)
+        return Located(path=Path(), origin="not there yet")
+
+    sources = {path: eventual(found) for path, found in catalogue.sources.items()}
+    components = {name: eventual(found) for name, found in catalogue.components.items()}
+    catalogue = replace(catalogue, sources=sources, components=components)
+    return make_plan(cluster, catalogue, options), tuple(notes)
 
 
 def chosen_environment(names: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
@@ -91,10 +95,12 @@ def _read(
     finder = Finder(root, builtin)
     deployments = list(_walk(resolved))
     extensions = dict(_extensions(deployments, finder, options.verb))
-    sources = _sources(deployments, options)
+    sources = {} if options.partial else _sources(deployments, cluster, options)
+    components = _components(deployments, cluster, options) if options.partial else {}
     catalogue = Catalogue(
         extensions=extensions,
         sources=sources,
+        components=components,
         problems=tuple(finder.problems),
         definitions_version=definition.describe_version(root),
     )
@@ -126,10 +132,16 @@ def _extensions(
 
 
 def _sources(
-    deployments: Iterable[ResolvedDeployment], options: Options
+    deployments: Iterable[ResolvedDeployment], cluster: definition.Cluster, options: Options
 ) -> dict[Path, Located | NotFound]:
     systems = {one.system.path: one.system for one in deployments if one.system.name}
-    given = _artifacts(options, {system.name for system in systems.values()})
+    names = {system.name for system in systems.values()}
+    given, strangers = _artifacts(options, names)
+    for name in () if options.deployments else strangers:  # a selection may leave systems out
+        hint = did_you_mean(name, names) or f"the systems are: {', '.join(sorted(names))}"
+        if name in cluster.component_names():
+            hint = "it is a component: use --partial, or leave the artifact out"
+        raise PlanError(f"--artifact '{name}=…': there is no system {name!r}", hint=hint)
     return {
         path: source.locate(
             system.name,
@@ -142,21 +154,44 @@ def _sources(
     }
 
 
-def _artifacts(options: Options, known: Iterable[str]) -> dict[str, Path]:
-    """Read the words SYSTEM=PATH; a name may hold a `=` where a system is called so."""
+def _components(
+    deployments: Iterable[ResolvedDeployment], cluster: definition.Cluster, options: Options
+) -> dict[str, Located | NotFound]:
+    known = cluster.component_names()
+    given, strangers = _artifacts(options, known)
+    for name in strangers:
+        brief = f"--artifact '{name}=…': no 'partial-deploy-components' names {name!r}"
+        named = f"these are named: {', '.join(sorted(known)) or 'none'}"
+        raise PlanError(brief, hint=did_you_mean(name, known) or named)
+    folder = options.artifacts_dir.absolute() if options.artifacts_dir else None
+    return {
+        name: source.locate_component(name, artifact=given.get(name), folder=folder)
+        for one in deployments
+        for name in (one.components.names if one.components else ())
+    }
+
+
+def _artifacts(options: Options, known: Iterable[str]) -> tuple[dict[str, Path], list[str]]:
+    """Read the words NAME=PATH; return paths by name, and the names that are not known.
+
+    A name may hold a `=` where something is called so.
+    """
     names = sorted(known, key=len, reverse=True)
-    given = {}
+    given, strangers = {}, []
     for word in options.artifacts:
         fits = [name for name in names if word.startswith(name + "=")]
         name = fits[0] if fits else word.partition("=")[0]
         path = word[len(name) + 1 :]
         if not path:
-            raise PlanError(f"--artifact {word!r} is not SYSTEM=PATH")
-        if not fits and not options.deployments:  # a selection may leave systems out
-            hint = did_you_mean(name, names) or f"the systems are: {', '.join(sorted(names))}"
-            raise PlanError(f"--artifact {word!r}: there is no system {name!r}", hint=hint)
+            raise PlanError(f"--artifact {word!r} is not {_named(options)}=PATH")
+        if not fits:
+            strangers.append(name)
         given[name] = Path(path).absolute()
-    return given
+    return given, strangers
+
+
+def _named(options: Options) -> str:
+    return "COMPONENT" if options.partial else "SYSTEM"
 
 
 def _blocked(plan: Plan, output_dir: Path | None) -> Iterator[str]:

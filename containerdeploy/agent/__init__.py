@@ -9,9 +9,11 @@ lease.py       notices that the controller is gone
 identity.py    the extension's user namespace and id-mapped clones of directories
 overlay.py     overlay mounts, quoted and checked
 layers.py      the layered tree of one deployment
+stack.py       several archives as one tree
 metadata.py    /baserock/deployment.meta
 store.py       bases, workspaces, locks
 unpack.py      an archive into a base, confined
+survey.py      looks at what was unpacked
 room.py        the root that a confined process sees
 confine.py     starts a process in a room, without what it could do harm with
 filter.py      the system call filter, as BPF

@@ -1,16 +1,17 @@
 """One deployment: check, base, metadata, subsystems, configuration, write; each step confined."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from containerdeploy import wire
-from containerdeploy.agent import artifact, changes, layers, metadata
+from containerdeploy.agent import artifact, changes, layers, metadata, stack
 from containerdeploy.agent import output as outputs
 from containerdeploy.agent import room as rooms
 from containerdeploy.agent.failures import StepFailed
 from containerdeploy.agent.layers import LayeredTree
 from containerdeploy.agent.process import Sink
+from containerdeploy.agent.stack import Sheet
 from containerdeploy.agent.step import RunningStep, Workshop
 from containerdeploy.agent.store import BaseInfo, new_info
 from containerdeploy.frozen import replace
@@ -50,8 +51,8 @@ class Deploying:
 
     def deploy(self, parent_tree: str | None = None) -> None:
         """Do all the rest; `parent_tree` is where a subsystem is written to. Raises StepFailed."""
-        base = self._base()
-        self._write_metadata(base)
+        bases = self._prepare_bases()
+        self._write_metadata(bases)
         for index, subsystem in enumerate(self._deployment.subsystems):
             layer = self._tree.add_layer()
             with ExitStack() as stack:
@@ -66,9 +67,8 @@ class Deploying:
         if self._deployment.write is not None:
             self._write(self._deployment.write, parent_tree)
 
-    def _base(self) -> str:
-        """Make sure that the base is in the store, unpacking it if nobody has; return its tree."""
-        shop, source = self._shop, self._deployment.source
+    def _prepare_bases(self) -> list[str]:
+        """Make sure that every base is in the store; return their trees, the topmost first."""
         unpack = wire.Step(
             id=wire.base_step(self._deployment.name),
             kind="base",
@@ -77,30 +77,62 @@ class Deploying:
             environment={},
             limits=wire.Limits(max_output_bytes=1 << 26),
         )
-        with self._step(unpack) as step, shop.store.lock(source.sha256):
-            info = shop.store.base_info(source.sha256)
-            step.cached = info is not None
-            info = info or self._unpack(unpack)
-        if self._epoch is None:
-            self._epoch = max(0, info.newest_mtime)
-        tree = f"{shop.store.base_directory(source.sha256)}/tree"
-        self._tree.set_base(tree)
-        return tree
+        plain = wire.Component(name="", source=self._deployment.source)
+        with self._step(unpack) as step:
+            step.cached = True
+            parts = self._deployment.components or (plain,)
+            infos = [self._base(step, unpack, part) for part in reversed(parts)]
+            if self._epoch is None:
+                self._epoch = max(0, *(info.newest_mtime for info in infos))
+            sheets = [
+                Sheet(tree=self._base_tree(info.sha256), implied=frozenset(info.implied))
+                for info in infos
+            ]
+            bases = [sheet.tree for sheet in sheets]
+            self._tree.set_bases(bases)
+            if len(sheets) == 1:
+                return bases
+            layer = self._tree.add_layer()
+            stack.seam(sheets, layer)
+            return [layer, *bases]
 
-    def _unpack(self, step: wire.Step) -> BaseInfo:
+    def _base_tree(self, sha256: str) -> str:
+        return f"{self._shop.store.base_directory(sha256)}/tree"
+
+    def _base(self, running: RunningStep, step: wire.Step, part: wire.Component) -> BaseInfo:
+        """Return what is known of an archive's base, after unpacking it if nobody has."""
+        store, source = self._shop.store, part.source
+        with store.lock(source.sha256):
+            if info := store.base_info(source.sha256):
+                return info
+            running.cached = False
+            try:
+                return self._unpack(step, source)
+            except StepFailed as err:
+                if not part.name:
+                    raise
+                told = f"the component {part.name!r}: {err.detail}"
+                raise StepFailed(err.outcome, told, hint=err.hint) from err
+
+    def _unpack(self, step: wire.Step, source: wire.Source) -> BaseInfo:
         """Unpack beside the bases, then give it its place, whole."""
-        shop, source = self._shop, self._deployment.source
+        shop = self._shop
         staged = f"{self._name}.base"
         tree = f"{shop.workspace}/{staged}/tree"
         os.makedirs(tree)
         os.chmod(tree, 0o755)
         limits = replace(step.limits, memory_bytes=shop.memory_bytes)
         survey = shop.unpacker.unpack(step.id, source, tree, limits)
-        info = new_info(source.sha256, members=survey.members, newest_mtime=survey.newest_mtime)
+        info = new_info(
+            source.sha256,
+            members=survey.members,
+            newest_mtime=survey.newest_mtime,
+            implied=survey.implied,
+        )
         shop.store.seal_base(shop.workspace, staged, info)
         return info
 
-    def _write_metadata(self, base: str) -> None:
+    def _write_metadata(self, bases: Sequence[str]) -> None:
         step = wire.Step(
             id=wire.metadata_step(self._deployment.name),
             kind="metadata",
@@ -110,7 +142,7 @@ class Deploying:
         )
         with self._step(step):
             layer = self._tree.add_layer()
-            metadata.write(base, layer, self._deployment.metadata, self._epoch or 0)
+            metadata.write(bases, layer, self._deployment.metadata, self._epoch or 0)
 
     def _configure(self, configure: wire.Step) -> None:
         with self._step(configure) as step:

@@ -1,8 +1,8 @@
-"""The layered tree of one deployment: a base, a layer for the metadata, a layer for each step."""
+"""The layered tree of one deployment: bases, a layer for the metadata, a layer for each step."""
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from containerdeploy import syscalls
@@ -16,8 +16,9 @@ PLACE = "/run/containerdeploy"
 class LayeredTree:
     """Layers lie in `workspace` with plain ids and are mounted from id-mapped clones.
 
-    Below `place`: `base` and `rw` are the clones, `merged` is where the tree is mounted; `pb` and
-    `pw` lead to the plain directories, for `before`, the tree as it was under the newest layer.
+    Below `place`: `b0`, `b1` … (the topmost first) and `rw` are the clones, `merged` is where the
+    tree is mounted; `p0`, `p1` … and `pw` lead to the plain directories, for `before`, the tree as
+    it was under the newest layer.
     """
 
     def __init__(self, identity: Identity, workspace: str, name: str) -> None:
@@ -25,17 +26,18 @@ class LayeredTree:
         self._plain = f"{workspace}/{name}"
         self._place = f"{PLACE}/{name}"
         self._layers: list[int] = []
-        self._base = ""
+        self._bases: Sequence[str] = ()
         self.merged = f"{self._place}/merged"
         os.mkdir(self._plain, 0o700)
-        for path in ("", "/base", "/rw", "/merged", "/before"):
+        for path in ("", "/rw", "/merged", "/before"):
             os.makedirs(self._place + path, 0o755, exist_ok=True)
         os.symlink(self._plain, f"{self._place}/pw")
         identities.clone_for(identity, self._plain, f"{self._place}/rw")
 
     def close(self) -> None:
         """Unmount everything and remove what the layers hold."""
-        for name in ("merged", "before", "base", "rw"):
+        bases = [f"b{number}" for number in range(len(self._bases))]
+        for name in ("merged", "before", "rw", *bases):
             with suppress(OSError):
                 syscalls.umount(f"{self._place}/{name}", syscalls.MNT_DETACH)
         workspace, name = os.path.split(self._plain)
@@ -46,10 +48,13 @@ class LayeredTree:
             finally:
                 os.close(parent)
 
-    def set_base(self, tree: str) -> None:
-        self._base = tree
-        os.symlink(tree, f"{self._place}/pb")
-        identities.clone_for(self._identity, tree, f"{self._place}/base")
+    def set_bases(self, bases: Sequence[str]) -> None:
+        """Begin with these trees, the topmost first."""
+        self._bases = bases
+        for number, tree in enumerate(bases):
+            os.symlink(tree, f"{self._place}/p{number}")
+            os.mkdir(f"{self._place}/b{number}")
+            identities.clone_for(self._identity, tree, f"{self._place}/b{number}")
 
     def private_directory(self, name: str) -> str:
         """Make an empty directory that belongs to the extension; return its id-mapped path."""
@@ -68,7 +73,7 @@ class LayeredTree:
 
     def add_layer(self) -> str:
         """Put a new, empty layer on top; return its plain directory."""
-        below = f"{self._plain}/{self._layers[-1]}/up" if self._layers else self._base
+        below = f"{self._plain}/{self._layers[-1]}/up" if self._layers else self._bases[0]
         number = len(self._layers)
         upper = f"{self._plain}/{number}/up"
         os.makedirs(upper)
@@ -82,7 +87,8 @@ class LayeredTree:
         """Mount the tree, the newest layer taking the changes if `writable`; yield its path."""
         layers = list(reversed(self._layers))
         upper = f"rw/{layers.pop(0)}" if writable else None
-        lowers = [f"rw/{number}/up" for number in layers] + ["base"]
+        lowers = [f"rw/{number}/up" for number in layers]
+        lowers += [f"b{number}" for number in range(len(self._bases))]
         overlay.mount(self._identity, self.merged, self._place, lowers, upper)
         try:
             yield self.merged
@@ -93,9 +99,10 @@ class LayeredTree:
     def before(self) -> Iterator[str]:
         """Yield the tree under the newest layer, read-only and with plain ids."""
         layers = reversed(self._layers[:-1])
-        lowers = [f"pw/{number}/up" for number in layers] + ["pb"]
+        lowers = [f"pw/{number}/up" for number in layers]
+        lowers += [f"p{number}" for number in range(len(self._bases))]
         if len(lowers) == 1:
-            yield self._base
+            yield self._bases[0]
             return
         target = f"{self._place}/before"
         overlay.mount(self._identity, target, self._place, lowers, None, plain=True)

@@ -192,7 +192,7 @@ def _try_overlay(store: Store, who: identity.Identity) -> str:
             os.mkdir(base)
             tree = layers.LayeredTree(who, workspace, "probe")
             stack.callback(tree.close)
-            tree.set_base(base)
+            tree.set_bases([base])
             tree.add_layer()
             with tree.mounted(writable=True):
                 return "ok"

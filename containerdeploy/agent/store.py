@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from containerdeploy import syscalls
@@ -29,7 +29,8 @@ class BaseInfo:
     """What is known of a base; `synced` says that its data is on the disk for certain.
 
     Waiting for the disk would double the time of an unpack. Until it is synced, a base is good only
-    for the boot that wrote it.
+    for the boot that wrote it. `implied` directories are not in the archive, only what lies below
+    them; `.` is the tree itself.
     """
 
     sha256: str
@@ -38,6 +39,7 @@ class BaseInfo:
     boot_id: str
     written: float
     synced: bool = False
+    implied: Sequence[str] = ()
 
 
 class Store:
@@ -140,13 +142,16 @@ class Store:
             os.close(parent)
 
 
-def new_info(sha256: str, *, members: int, newest_mtime: int) -> BaseInfo:
+def new_info(
+    sha256: str, *, members: int, newest_mtime: int, implied: Sequence[str] = ()
+) -> BaseInfo:
     return BaseInfo(
         sha256=sha256,
         members=members,
         newest_mtime=newest_mtime,
         boot_id=_boot_id(),
         written=time.time(),
+        implied=implied,
     )
 
 

@@ -6,21 +6,20 @@ elsewhere, and `trusted.*` attributes, which would mean something to overlayfs, 
 """
 
 import os
-import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from containerdeploy import wire
-from containerdeploy.agent import confine, trees
+from containerdeploy.agent import confine
 from containerdeploy.agent import room as rooms
+from containerdeploy.agent import survey as surveys
 from containerdeploy.agent.cgroups import Groups
 from containerdeploy.agent.ending import Ending
 from containerdeploy.agent.events import Emitter
 from containerdeploy.agent.failures import StepFailed
 from containerdeploy.agent.lease import Lease
 from containerdeploy.agent.process import Runner, Task
-from containerdeploy.frozen import frozen
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CHUNK_BYTES = 1 << 20
@@ -45,14 +44,6 @@ TAR_EPILOGUES = ("due to previous errors", "Error is not recoverable")
 CHILD_FAILED = ": Child returned status"
 
 
-@frozen
-class Survey:
-    """What a look at an unpacked tree found; `newest_mtime` is in seconds since the epoch."""
-
-    members: int
-    newest_mtime: int
-
-
 class Unpacker:
     """Unpacks one archive; `rootless` says that devices and foreign owners can't be made."""
 
@@ -65,8 +56,11 @@ class Unpacker:
         self._groups = groups
         self._rootless = rootless
 
-    def unpack(self, step: str, source: wire.Source, target: str, limits: wire.Limits) -> Survey:
+    def unpack(
+        self, step: str, source: wire.Source, target: str, limits: wire.Limits
+    ) -> surveys.Survey:
         """Fill the empty directory `target`; raise StepFailed, whose text is for the user."""
+        began_ns = os.stat(target).st_mtime_ns
         with _listing(target) as listing:
             ending, digest = self._run_tar(step, source, (target, listing), limits)
             is_whole = END_OF_ARCHIVE in _read(listing)
@@ -91,7 +85,9 @@ class Unpacker:
         if ending.outcome != "ok":
             lost = len(ending.stderr_tail.splitlines()) - 1
             self._emitter.note(step, f"at least {lost} members can't be had by an ordinary user")
-        return survey(target)
+        found = surveys.survey(target, range(began_ns, time.time_ns() + 1))
+        surveys.settle(target, found)
+        return found
 
     def _run_tar(
         self, step: str, source: wire.Source, places: tuple[str, str], limits: wire.Limits
@@ -190,25 +186,6 @@ class _Feeder:
 
     def digest(self) -> str:
         return self._hash.hexdigest()
-
-
-def survey(target: str) -> Survey:
-    """Count what was unpacked, and refuse what an overlay would take for something else."""
-    members = newest = 0
-    root = trees.open_directory(target)
-    try:
-        for _, path, _, found in trees.walk(root):
-            members += 1
-            newest = max(newest, int(found.st_mtime))
-            if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
-                raise StepFailed(
-                    "failed",
-                    f"the source holds a character device 0:0 at {path!r}",
-                    hint="overlayfs takes such a device for a deleted file; leave it out",
-                )
-    finally:
-        os.close(root)
-    return Survey(members=members, newest_mtime=newest)
 
 
 def _tar(compression: wire.Compression, *, rootless: bool) -> tuple[str, ...]:

@@ -6,12 +6,15 @@ The JSON's keys are stable: keys may be added, none is renamed or removed while 
     warnings, systems: [{name, image, image_id (null: no engine has it), deployments: [DEPLOYMENT]}]
 
     DEPLOYMENT: name, system, type, location, target (null: the write extension's own affair),
-    source: {path, origin, sha256}, parameters: [{name, value, origin, secret}],
+    source: {path, origin, sha256}, partial, components: [{name, path, origin, sha256}],
+    parameters: [{name, value, origin, secret}],
     steps: [{kind, name, path, is_builtin, sha256, interpreter, network, timeout_s, idle_timeout_s,
     memory_bytes, pids, max_output_bytes, tree, output, summary}], subsystems: [DEPLOYMENT]
 
 A deployment's steps are in the order of running: check, configure in the system's order, write;
-its subsystems are written before the first configure. Values of secret parameters are `***`.
+its subsystems are written before the first configure. A partial deployment is made from its
+components, laid over each other; its source is the first of them. Values of secret parameters are
+`***`.
 """
 
 import json
@@ -23,7 +26,7 @@ from containerdeploy.document import shown
 from containerdeploy.engine import Engine
 from containerdeploy.engine.choose import open_engine
 from containerdeploy.errors import EngineError
-from containerdeploy.plan import Parameter, Plan, PlannedDeployment, PlannedStep
+from containerdeploy.plan import Parameter, Plan, PlannedDeployment, PlannedSource, PlannedStep
 
 _FORMAT = 1
 _HIDDEN = "***"
@@ -102,11 +105,9 @@ def _deployment(one: PlannedDeployment) -> dict[str, Any]:
         "type": one.type,
         "location": one.location,
         "target": str(one.target) if one.target else None,
-        "source": {
-            "path": str(one.source.path),
-            "origin": one.source.origin,
-            "sha256": one.source.sha256,
-        },
+        "source": _source(one.source),
+        "partial": bool(one.components),
+        "components": [{"name": part.name, **_source(part.source)} for part in one.components],
         "parameters": [
             {
                 "name": parameter.name,
@@ -119,6 +120,10 @@ def _deployment(one: PlannedDeployment) -> dict[str, Any]:
         "steps": [_step(step) for step in _steps(one)],
         "subsystems": [_deployment(sub) for sub in one.subsystems],
     }
+
+
+def _source(source: PlannedSource) -> dict[str, Any]:
+    return {"path": str(source.path), "origin": source.origin, "sha256": source.sha256}
 
 
 def _steps(one: PlannedDeployment) -> tuple[PlannedStep, ...]:
@@ -147,8 +152,12 @@ def _step(step: PlannedStep) -> dict[str, Any]:
 
 
 def _lines(one: PlannedDeployment) -> Iterator[str]:
-    digest = f", sha256 {one.source.sha256}" if one.source.sha256 else ""
-    yield f"source    {one.source.path} (from {one.source.origin}{digest})"
+    if one.components:
+        yield "partial   components only, each laid over those before; nothing is configured"
+    for part in one.components:
+        yield f"component {part.name}: {_source_text(part.source)}"
+    if not one.components:
+        yield f"source    {_source_text(one.source)}"
     if one.check:
         yield f"check     {_step_text(one.check)}"
     for sub in one.subsystems:
@@ -159,6 +168,11 @@ def _lines(one: PlannedDeployment) -> Iterator[str]:
     yield f"write     {_step_text(one.write)}"
     yield f"to        {one.target or one.location}"
     yield from _parameter_lines(one.parameters)
+
+
+def _source_text(source: PlannedSource) -> str:
+    digest = f", sha256 {source.sha256}" if source.sha256 else ""
+    return f"{source.path} (from {source.origin}{digest})"
 
 
 def _step_text(step: PlannedStep) -> str:

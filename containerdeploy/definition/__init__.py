@@ -10,6 +10,7 @@ version.py  what `git describe` says of the definitions
 
 from containerdeploy.definition.load import load as load
 from containerdeploy.definition.model import Cluster as Cluster
+from containerdeploy.definition.model import Components as Components
 from containerdeploy.definition.model import Deployment as Deployment
 from containerdeploy.definition.model import ExtensionUse as ExtensionUse
 from containerdeploy.definition.model import Setting as Setting

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from containerdeploy.definition.model import Cluster, Deployment, Setting, SystemEntry
+from containerdeploy.definition.model import Cluster, Components, Deployment, Setting, SystemEntry
 from containerdeploy.document import (
     Complaints,
     Fields,
@@ -68,13 +68,16 @@ def _entry(node: Node, what: str) -> SystemEntry:
     fields.only(_ENTRY)
     morph = fields.required_text("morph", "the path of a system file")
     deploy = fields.require("deploy", "a mapping of names to where and how to deploy")
-    defaults, _ = _settings(fields.node("deploy-defaults"), "'deploy-defaults'", complaints)
+    defaults, components = _settings(
+        fields.node("deploy-defaults"), "'deploy-defaults'", complaints
+    )
     deployments = () if deploy is None else _deployments(deploy, complaints)
     at = fields.entries["morph"].value.at if morph else fields.at
     return SystemEntry(
         morph=morph,
         at=at,
         defaults=defaults,
+        components=components,
         deployments=deployments,
         subsystems=tuple(
             _entry(item, "a subsystem") for item in fields.items("subsystems", "systems")
@@ -103,12 +106,11 @@ def _deployment(key: Scalar, value: Node, outer: Complaints) -> Deployment:
 
 def _settings(
     node: Node | None, what: str, complaints: Complaints
-) -> tuple[tuple[Setting, ...], tuple[str, ...]]:
+) -> tuple[tuple[Setting, ...], Components | None]:
     """Read the keys of a deployment or of its defaults; return settings and partial components."""
     if node is None:
-        return (), ()
+        return (), None
     fields = Fields(node, what, complaints)
-    components = fields.texts(COMPONENTS, "components") if COMPONENTS in fields.entries else ()
     settings = []
     for name, entry in fields.entries.items():
         if name == COMPONENTS:
@@ -121,7 +123,19 @@ def _settings(
             complaints.add(entry.value.at, message)
         else:
             settings.append(_setting(name, entry.value, complaints))
-    return tuple(settings), components
+    return tuple(settings), _components(fields)
+
+
+def _components(fields: Fields) -> Components | None:
+    """Read a list of names, or one text of them."""
+    entry = fields.entries.get(COMPONENTS)
+    if entry is None:
+        return None
+    if _is_word(entry.value):
+        names = tuple(as_text(entry.value).split())
+    else:
+        names = fields.texts(COMPONENTS, "component names")
+    return Components(names=names, at=entry.value.at)
 
 
 def _setting(name: str, value: Node, complaints: Complaints) -> Setting:

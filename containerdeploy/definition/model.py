@@ -19,13 +19,21 @@ class Setting:
 
 
 @frozen
+class Components:
+    """What `partial-deploy-components` names, in its order."""
+
+    names: tuple[str, ...]
+    at: Place
+
+
+@frozen
 class Deployment:
     """One way to deploy a system; type and location are settings like the rest."""
 
     name: str
     at: Place
     settings: tuple[Setting, ...] = ()
-    components: tuple[str, ...] = ()
+    components: Components | None = None
     problems: tuple[Problem, ...] = ()
 
 
@@ -73,6 +81,7 @@ class SystemEntry:
     morph: str
     at: Place
     defaults: tuple[Setting, ...] = ()
+    components: Components | None = None
     deployments: tuple[Deployment, ...] = ()
     subsystems: tuple["SystemEntry", ...] = ()
     system: System | None = None
@@ -110,6 +119,13 @@ class Cluster:
         """Return the names of all subsystems' deployments, at any depth."""
         subsystems = (sub for entry in self.entries for sub in entry.walk() if sub is not entry)
         return tuple(one.name for sub in subsystems for one in sub.deployments)
+
+    def component_names(self) -> frozenset[str]:
+        """Return every component that any deployment or its defaults name."""
+        parts = [part for entry in self.entries for part in entry.walk()]
+        named = [part.components for part in parts]
+        named += [one.components for part in parts for one in part.deployments]
+        return frozenset(name for one in named if one is not None for name in one.names)
 
     def chosen(self, names: frozenset[str]) -> tuple[SystemEntry, ...]:
         """Return the entries of which a selection takes any deployment."""

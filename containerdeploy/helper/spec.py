@@ -169,11 +169,21 @@ def _deployment(
         ),
         write=step(planned.write, len(planned.configure) + 1, tree, location),
         output=output,
+        components=_components(planned, place),
         subsystems=tuple(
             _deployment(sub, place, shared_host=shared_host, inside=True)
             for sub in planned.subsystems
         ),
     )
+
+
+def _components(planned: PlannedDeployment, place: Placement) -> tuple[wire.Component, ...]:
+    """Return the components with their archives; of equal archives only the last counts."""
+    by_digest: dict[str, wire.Component] = {}
+    for one in reversed(planned.components):
+        source = place.sources[one.source.path]
+        by_digest.setdefault(source.sha256, wire.Component(name=one.name, source=source))
+    return tuple(reversed(by_digest.values()))
 
 
 def _step(

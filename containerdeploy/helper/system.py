@@ -13,7 +13,7 @@ from containerdeploy.helper import delivery, spec, transfer
 from containerdeploy.helper.reception import Reception
 from containerdeploy.helper.session import Order, OtherHost, Session
 from containerdeploy.helper.staging import Staging
-from containerdeploy.plan import Plan, PlannedDeployment, PlannedSystem
+from containerdeploy.plan import Plan, PlannedDeployment, PlannedSource, PlannedSystem
 from containerdeploy.result import Delivered, Happening, Heard
 
 
@@ -129,8 +129,7 @@ class HelperRun:
 
     def _sources(self) -> dict[Path, wire.Source]:
         found: dict[Path, wire.Source] = {}
-        for deployment in _flatten(self._system.deployments):
-            planned = deployment.source
+        for planned in _sources(self._system.deployments):
             if planned.path in found:
                 continue
             digest = source.digest(planned.path, self._context.digests)
@@ -212,7 +211,7 @@ class HelperRun:
                 )
 
 
-def _flatten(deployments: Sequence[PlannedDeployment]) -> Iterator[PlannedDeployment]:
+def _sources(deployments: Sequence[PlannedDeployment]) -> Iterator[PlannedSource]:
     for deployment in deployments:
-        yield deployment
-        yield from _flatten(deployment.subsystems)
+        yield from deployment.sources
+        yield from _sources(deployment.subsystems)

@@ -6,6 +6,7 @@ arguments.py   names and NAME.KEY=VALUE of the command line against the cluster'
 settings.py    precedence: what every deployment's settings are in the end
 places.py      where a deployment goes: type, location, target
 parameters.py  settings and sidecars to parameters, checked
+partial.py     which components a partial deployment is made from
 metadata.py    the text of deployment.meta
 make.py        all of it together
 """
@@ -14,6 +15,7 @@ from containerdeploy.plan.arguments import split_words as split_words
 from containerdeploy.plan.make import make_plan as make_plan
 from containerdeploy.plan.model import Parameter as Parameter
 from containerdeploy.plan.model import Plan as Plan
+from containerdeploy.plan.model import PlannedComponent as PlannedComponent
 from containerdeploy.plan.model import PlannedDeployment as PlannedDeployment
 from containerdeploy.plan.model import PlannedSource as PlannedSource
 from containerdeploy.plan.model import PlannedStep as PlannedStep

@@ -9,11 +9,12 @@ from containerdeploy.definition import Cluster, ExtensionUse, System
 from containerdeploy.document import Place
 from containerdeploy.errors import DefinitionError, Problem
 from containerdeploy.extension import Extension, ExtensionKind, Fault, Sidecar
-from containerdeploy.plan import places
+from containerdeploy.plan import partial, places
 from containerdeploy.plan.metadata import metadata
 from containerdeploy.plan.model import (
     Parameter,
     Plan,
+    PlannedComponent,
     PlannedDeployment,
     PlannedSource,
     PlannedStep,
@@ -40,6 +41,8 @@ def make_plan(cluster: Cluster, catalogue: Catalogue, options: Options) -> Plan:
     planner = _Planner(cluster, catalogue, options)
     planner.problems.extend(cluster.problems_for(options.names))
     planner.problems.extend(catalogue.problems)
+    if options.partial:
+        planner.warnings.extend(partial.warnings(cluster, options))
     systems = tuple(planner.system(entry) for entry in entries)
     if planner.problems:
         raise DefinitionError(planner.problems)
@@ -82,7 +85,8 @@ class _Planner:
         subsystems = tuple(self.deployment(sub) for sub in one.subsystems)
         self.problems.extend(size_problems(one))
         self.warnings.extend(reserved_warnings(one))
-        source = self._source(one.system)
+        components = self._components(one)
+        source = components[0].source if components else self._source(one.system)
         configure = tuple(self._configure(use) for use in one.system.extensions)
         place = places.destination(one, self.options.verb)
         if isinstance(place, places.Refusal):
@@ -95,6 +99,8 @@ class _Planner:
         extensions = [step.extension for step in steps]
         self.problems.extend(option_problems(one, extensions, self.cluster.secrets))
         target = self._target(one, place, write)
+        if self.options.partial and write is not None:
+            self.problems.extend(partial.type_problems(place, write))
         if write is None or source is None:
             return None
         return PlannedDeployment(
@@ -109,6 +115,7 @@ class _Planner:
             configure=tuple(step for step in configure if step is not None),
             write=write,
             metadata=self._metadata(one, place, values),
+            components=components,
             subsystems=tuple(sub for sub in subsystems if sub is not None),
         )
 
@@ -121,7 +128,15 @@ class _Planner:
             location=place.location.text,
             parameters=values,
             definitions_version=self.catalogue.definitions_version,
+            partial=self.options.partial,
         )
+
+    def _components(self, one: ResolvedDeployment) -> tuple[PlannedComponent, ...]:
+        if not self.options.partial:
+            return ()
+        planned, problems = partial.components(one, self.catalogue.components)
+        self.problems.extend(problems)
+        return planned
 
     def _label(self, name: str) -> str:
         """Return a name that no other system of the plan has."""
@@ -133,7 +148,7 @@ class _Planner:
     def _source(self, system: System) -> PlannedSource | None:
         found = self.catalogue.sources.get(system.path)
         if found is None:
-            return None  # a system without a name has its problem already
+            return None  # has its problem already, or components instead
         if isinstance(found, NotFound):
             at = system.source.at if system.source else system.at
             self.problems.append(at.problem(found.message, found.hint))

@@ -14,6 +14,7 @@ def metadata(
     location: str,
     parameters: Sequence[Parameter],
     definitions_version: str,
+    partial: bool = False,
 ) -> str:
     """Return deployment.meta in Baserock's form; it depends on no clock, host or engine."""
     content = {
@@ -23,6 +24,6 @@ def metadata(
         "location": location,
         "definitions-version": {"describe": definitions_version},
         "containerdeploy-version": __version__,
-        "partial": False,
+        "partial": partial,
     }
     return json.dumps(content, sort_keys=True, indent=4) + "\n"

@@ -29,6 +29,14 @@ class PlannedSource:
 
 
 @frozen
+class PlannedComponent:
+    """One of the archives that a partial deployment is made from."""
+
+    name: str
+    source: PlannedSource
+
+
+@frozen
 class PlannedStep:
     """One run of one extension with what it may use; limits None means the default."""
 
@@ -47,6 +55,8 @@ class PlannedDeployment:
 
     `location` is what the user wrote; `target` the absolute path on this host that it means, or
     None where the location is the write extension's own affair. `metadata` is deployment.meta.
+    `components` are laid over each other, the later wins; there are some in a partial deployment
+    only, and `source` is the first of them then.
     """
 
     name: str
@@ -60,7 +70,13 @@ class PlannedDeployment:
     configure: tuple[PlannedStep, ...]
     write: PlannedStep
     metadata: str
+    components: tuple[PlannedComponent, ...] = ()
     subsystems: tuple["PlannedDeployment", ...] = ()
+
+    @property
+    def sources(self) -> tuple[PlannedSource, ...]:
+        """Return every archive that the tree is made from."""
+        return tuple(one.source for one in self.components) or (self.source,)
 
 
 @frozen

@@ -15,7 +15,8 @@ class Options:
     """What the command line asked for.
 
     `assignments` are the words NAME.KEY=VALUE, `artifacts` the words SYSTEM=PATH, `env` the values
-    of the names given with --env. `output_dir` is where relative locations begin, None the current
+    of the names given with --env. With `partial` only components are deployed, and `artifacts` are
+    the words COMPONENT=PATH. `output_dir` is where relative locations begin, None the current
     directory.
     """
 
@@ -26,6 +27,7 @@ class Options:
     artifacts: tuple[str, ...] = ()
     artifacts_dir: Path | None = None
     output_dir: Path | None = None
+    partial: bool = False
     image: str | None = None
     timeout_s: float | None = None
     source_date_epoch: int | None = None
@@ -40,10 +42,11 @@ class Catalogue:
     """What was found on disk for a cluster.
 
     Extensions by name and kind (a check by its write extension's name), sources by the path of
-    their system's file; `problems` are those of sidecars.
+    their system's file, components by name; `problems` are those of sidecars.
     """
 
     extensions: Mapping[tuple[str, ExtensionKind], Extension | Fault]
     sources: Mapping[Path, Located | NotFound]
+    components: Mapping[str, Located | NotFound] = NOTHING
     problems: tuple[Problem, ...] = ()
     definitions_version: str = ""

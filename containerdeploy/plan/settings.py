@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from containerdeploy.definition import Cluster, Deployment, System, SystemEntry
+from containerdeploy.definition import Cluster, Components, Deployment, System, SystemEntry
 from containerdeploy.document import Place
-from containerdeploy.frozen import frozen
+from containerdeploy.frozen import frozen, replace
 from containerdeploy.plan.arguments import Assignments, read_arguments
 from containerdeploy.plan.options import Options
 
@@ -20,12 +20,16 @@ class Chosen:
 
 @frozen
 class ResolvedDeployment:
-    """A deployment that will happen, with its final settings; subsystems likewise."""
+    """A deployment that will happen, with its final settings; subsystems likewise.
+
+    A partial one configures nothing and has neither subsystems nor its system's source.
+    """
 
     deployment: Deployment
     system: System
     settings: Mapping[str, Chosen]
     is_subsystem: bool
+    components: Components | None = None
     subsystems: tuple["ResolvedDeployment", ...] = ()
 
     @property
@@ -63,17 +67,21 @@ def _entry(
 ) -> tuple[ResolvedDeployment, ...]:
     if entry.system is None:
         return ()
+    system = entry.system
+    if options.partial:
+        system = replace(system, extensions=(), source=None)
     subsystems = tuple(
         resolved
-        for sub in entry.subsystems
+        for sub in (() if options.partial else entry.subsystems)
         for resolved in _entry(sub, sub.deployments, options, assignments, True)
     )
     return tuple(
         ResolvedDeployment(
             deployment=one,
-            system=entry.system,
+            system=system,
             settings=_settings(entry, one, options, assignments.get(one.name, {})),
             is_subsystem=is_subsystem,
+            components=one.components or entry.components,
             subsystems=subsystems,
         )
         for one in deployments

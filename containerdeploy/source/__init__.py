@@ -11,3 +11,4 @@ from containerdeploy.source.digest import digest as digest
 from containerdeploy.source.locate import Located as Located
 from containerdeploy.source.locate import NotFound as NotFound
 from containerdeploy.source.locate import locate as locate
+from containerdeploy.source.locate import locate_component as locate_component

@@ -48,6 +48,20 @@ def locate(
     return _nothing(system, folder)
 
 
+def locate_component(
+    name: str, *, artifact: Path | None, folder: Path | None
+) -> Located | NotFound:
+    """Return the archive of a system's component, from the command line or the directory."""
+    found = locate(name, artifact=artifact, declared=None, sha256=None, folder=folder)
+    if artifact is not None or isinstance(found, Located):
+        return found
+    return NotFound(
+        message=f"there is no artifact for the component {name!r}: no --artifact {name}=PATH, "
+        f"and {_searched(name, folder)}",
+        hint=f"give --artifact {name}=PATH",
+    )
+
+
 def _names(system: str) -> tuple[str, ...]:
     return tuple(system + middle + ending for middle in ("", "-rootfs") for ending in _ENDINGS)
 
@@ -63,11 +77,14 @@ def _present(system: str, located: Located) -> Located | NotFound:
 
 
 def _nothing(system: str, folder: Path | None) -> NotFound:
-    searched = "--artifacts was not given"
-    if folder is not None:
-        searched = f"{folder} (--artifacts) has no {system}.tar nor one with another ending"
     return NotFound(
-        message=f"there is no source for the system {system!r}: "
-        f"no --artifact {system}=PATH, no 'source' in the system file, and {searched}",
+        message=f"there is no source for the system {system!r}: no --artifact {system}=PATH, "
+        f"no 'source' in the system file, and {_searched(system, folder)}",
         hint=f"give --artifact {system}=PATH, or write 'source: {{tar: PATH}}' into the system",
     )
+
+
+def _searched(name: str, folder: Path | None) -> str:
+    if folder is None:
+        return "--artifacts was not given"
+    return f"{folder} (--artifacts) has no {name}.tar nor one with another ending"

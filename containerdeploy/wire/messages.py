@@ -64,6 +64,14 @@ class Source:
 
 
 @frozen
+class Component:
+    """One of the archives of a partial deployment."""
+
+    name: str
+    source: Source
+
+
+@frozen
 class Step:
     """One run of one extension. `id` is unique in the job and names the step in every event."""
 
@@ -97,7 +105,8 @@ class Deployment:
     """One deployment of a system: its own overlay over the source, then its steps in order.
 
     `metadata` is the text of deployment.meta. A subsystem has no output: its write extension writes
-    below PARENT_TREE.
+    below PARENT_TREE. Where there are `components`, these are laid over each other, the later wins,
+    and `source` has no other meaning than the first of them.
     """
 
     name: str
@@ -107,6 +116,7 @@ class Deployment:
     configure: tuple[Step, ...] = ()
     write: Step | None = None
     output: Output | None = None
+    components: tuple[Component, ...] = ()
     subsystems: tuple["Deployment", ...] = ()
 
 

@@ -30,7 +30,8 @@ def test_the_json_has_its_documented_keys(definitions):
     )
     (deployment,) = content["systems"][0]["deployments"]
     assert set(deployment) == set(
-        "name system type location target source parameters steps subsystems".split()
+        "name system type location target source partial components parameters steps "
+        "subsystems".split()
     )
     assert [step["kind"] for step in deployment["steps"]] == ["configure", "write"]
     assert deployment["steps"][0]["timeout_s"] == 20.0
