@@ -12,8 +12,9 @@ from containerdeploy.deploy import headers
 from containerdeploy.deploy.headers import Settings
 from containerdeploy.deploy.interrupts import on_interrupt
 from containerdeploy.engine import Engine
+from containerdeploy.engine.binds import refuse_unbindable
 from containerdeploy.errors import DeployError, Interrupted
-from containerdeploy.helper import sweep
+from containerdeploy.helper import spec, sweep
 from containerdeploy.helper.staging import Staging
 from containerdeploy.helper.system import HelperRun, RunContext
 from containerdeploy.plan import Plan, PlannedSystem
@@ -45,9 +46,11 @@ def deploy(
 ) -> RunResult:
     """Carry out a plan; the result holds every outcome and the exit code.
 
-    Raises EngineError when the engine lacks an image or fails before anything is started.
+    Raises EngineError when the engine lacks an image, can't mount a path or fails before anything
+    is started.
     """
     info = engine.describe()
+    refuse_unbindable(info.flavour, spec.bind_sources(plan, settings.home))
     images = {system.image: engine.image(system.image).id for system in plan.systems}
     run = new_run_id()
     header = headers.header(run, plan, info, images, settings)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from containerdeploy.engine import docker_config, docker_errors, retry
+from containerdeploy.engine import binds, docker_config, docker_errors, retry
 from containerdeploy.engine.base import (
     Attached,
     ContainerId,
@@ -257,11 +257,13 @@ class DockerEngine:
 
         Docker refuses by itself. Only an engine behind a local socket shares this host's files.
         """
+        sources = [mount.source for mount in spec.mounts if mount.kind == "bind"]
+        binds.refuse_unbindable(self._host.flavour, sources)
         if self._host.flavour != "podman" or not self._url.startswith("unix:"):
             return
-        for mount in spec.mounts:
-            if mount.kind == "bind" and not Path(mount.source).exists():
-                message = f"bind source path does not exist: {mount.source}"
+        for path in sources:
+            if not (binds.is_utf8(path) and Path(path).exists()):
+                message = f"bind source path does not exist: {path}"
                 raise docker_errors.refused(400, message, "creating the container")
 
     def _make_volumes(self, spec: ContainerSpec) -> None:

@@ -8,7 +8,7 @@ from containerdeploy import wire
 from containerdeploy.engine import ContainerSpec, Mount
 from containerdeploy.frozen import frozen, replace
 from containerdeploy.helper import payload
-from containerdeploy.plan import PlannedDeployment, PlannedStep, PlannedSystem
+from containerdeploy.plan import Plan, PlannedDeployment, PlannedSource, PlannedStep, PlannedSystem
 
 LABEL = "containerdeploy"
 RUN_LABEL = "containerdeploy.run"
@@ -107,6 +107,27 @@ def _binds(place: Placement) -> Iterator[Mount]:
         yield Mount(kind="bind", source=str(slot.directory), target=target)
 
 
+def bind_sources(plan: Plan, home: Path) -> Iterator[str]:
+    """Every path below which a plan's helpers, on this host, get something to see."""
+    yield from (str(home), str(plan.definitions))
+    for system in plan.systems:
+        yield from (str(source.path) for source in sources(system.deployments))
+        yield from (str(one.target.parent) for one in system.deployments if one.target is not None)
+
+
+def sources(deployments: Sequence[PlannedDeployment]) -> Iterator[PlannedSource]:
+    """What the deployments are made from, their subsystems too."""
+    for deployment in flatten(deployments):
+        yield from deployment.sources
+
+
+def flatten(deployments: Sequence[PlannedDeployment]) -> Iterator[PlannedDeployment]:
+    """The deployments and their subsystems, at any depth."""
+    for deployment in deployments:
+        yield deployment
+        yield from flatten(deployment.subsystems)
+
+
 def _volumes() -> Iterator[Mount]:
     for target in (wire.DEFINITIONS, wire.SOURCES, wire.OUTPUT):
         yield Mount(kind="anonymous", target=target)
@@ -128,8 +149,7 @@ def job(system: PlannedSystem, place: Placement, *, shared_host: bool) -> wire.J
 
 def steps(deployments: Sequence[PlannedDeployment]) -> Iterator[PlannedStep]:
     """Every extension that will be run, subsystems' too."""
-    for deployment in deployments:
-        yield from steps(deployment.subsystems)
+    for deployment in flatten(deployments):
         yield from filter(None, (deployment.check, *deployment.configure, deployment.write))
 
 

@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from containerdeploy import source, wire
@@ -13,7 +13,7 @@ from containerdeploy.helper import delivery, spec, transfer
 from containerdeploy.helper.reception import Reception
 from containerdeploy.helper.session import Order, OtherHost, Session
 from containerdeploy.helper.staging import Staging
-from containerdeploy.plan import Plan, PlannedDeployment, PlannedSource, PlannedSystem
+from containerdeploy.plan import Plan, PlannedSystem
 from containerdeploy.result import Delivered, Happening, Heard
 
 
@@ -129,7 +129,7 @@ class HelperRun:
 
     def _sources(self) -> dict[Path, wire.Source]:
         found: dict[Path, wire.Source] = {}
-        for planned in _sources(self._system.deployments):
+        for planned in spec.sources(self._system.deployments):
             if planned.path in found:
                 continue
             digest = source.digest(planned.path, self._context.digests)
@@ -209,9 +209,3 @@ class HelperRun:
                     f"{deployment.name}: a directory can't be fetched from another host",
                     hint="write a tar file, or use an engine on this host",
                 )
-
-
-def _sources(deployments: Sequence[PlannedDeployment]) -> Iterator[PlannedSource]:
-    for deployment in deployments:
-        yield from deployment.sources
-        yield from _sources(deployment.subsystems)

@@ -212,6 +212,31 @@ def test_a_missing_bind_source_is_an_error_and_is_not_made(
     assert not missing.exists()
 
 
+@pytest.mark.parametrize("name", ["a,ro", "a,b", 'a"b', "a\nb", "a:b", "a\\b", "a b\t=;'$"])
+def test_a_bind_source_is_what_its_name_says_or_refused_with_that(
+    real: Subject, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "right").touch()
+    mount = Mount(kind="bind", source=str(tmp_path / name), target="/in")
+    if real.kind == "podman" and {",", '"', "\n"} & set(name):
+        with pytest.raises(EngineError, match="Podman can't mount paths with") as caught:
+            real.engine.create(real.spec("speak", mounts=[mount]))
+        assert repr(str(tmp_path / name)) in (caught.value.details or "")
+    else:
+        assert real.text("ls /in", mounts=[mount]) == "right\n"
+
+
+def test_a_bind_source_that_the_api_can_not_name_is_not_made(api: Subject, tmp_path: Path) -> None:
+    source = tmp_path / "\udcff"
+    source.mkdir()
+    mount = Mount(kind="bind", source=str(source), target="/in")
+    with pytest.raises(EngineError, match="bind source"):
+        api.engine.create(api.spec("speak", mounts=[mount]))
+    assert list(tmp_path.iterdir()) == [source]
+
+
 def test_what_was_put_into_a_volume_can_be_fetched(subject: Subject) -> None:
     container = subject.engine.create(subject.spec("hold", mounts=[DATA]))
     sent = tar_of(**{"job/one": b"1" * 100_000, "job/two": b"2"})
