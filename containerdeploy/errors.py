@@ -94,6 +94,10 @@ class EngineError(DeployError):
         self.transient = transient
 
 
+class Stillborn(EngineError):
+    """A container ended before its program began; another one may well live."""
+
+
 class EngineUnreachable(EngineError):
     """Nothing answers where the engine should be."""
 

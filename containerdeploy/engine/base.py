@@ -145,7 +145,8 @@ class Engine(Protocol):
 
     def attach(self, container: ContainerId) -> Attached: ...
 
-    def start(self, container: ContainerId) -> None: ...
+    def start(self, container: ContainerId) -> None:
+        """Start it; raise Stillborn where it ended before its program began."""
 
     def wait(self, container: ContainerId, timeout_s: float) -> int | None:
         """Wait for the end; the exit code, or None where the engine has already forgotten it.

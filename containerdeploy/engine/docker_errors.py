@@ -4,7 +4,7 @@ import errno
 import re
 
 from containerdeploy import images
-from containerdeploy.errors import EngineError, EngineUnreachable, ImageMissing
+from containerdeploy.errors import EngineError, EngineUnreachable, ImageMissing, Stillborn
 from containerdeploy.frozen import frozen
 
 
@@ -23,6 +23,8 @@ class NoAnswer(EngineError):
 
 # A runtime that can't start a process will not be able to a second later.
 _LASTING = re.compile(r"OCI|runc|crun|exec format|executable file not found", re.IGNORECASE)
+# It could, but lost the process on the way: seen on busy hosts, a few times in ten thousand.
+_LOST = re.compile(r"during container init:.*(broken pipe|EOF|signal: killed)", re.IGNORECASE)
 
 
 @frozen
@@ -70,7 +72,10 @@ def refused(status: int, message: str, doing: str) -> EngineError:
             paths = [text for text in found.groupdict().values() if text]
             brief = known.brief.format(doing=doing, path=paths[0] if paths else "")
             return Refused(brief, status=status, details=message, hint=known.hint)
-    return Refused(f"the engine failed while {doing}", status=status, details=message)
+    brief = f"the engine failed while {doing}"
+    if _LOST.search(message):
+        return Stillborn(brief, details=message, hint="try again")
+    return Refused(brief, status=status, details=message)
 
 
 def image_missing(message: str, name: str = "") -> ImageMissing:

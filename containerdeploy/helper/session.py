@@ -7,12 +7,13 @@ from contextlib import ExitStack, suppress
 from containerdeploy import wire
 from containerdeploy.conduct import Conduct
 from containerdeploy.engine import Attached, ContainerId, ContainerSpec, Engine
-from containerdeploy.errors import DeployError, EngineError, Interrupted, ProtocolError
+from containerdeploy.errors import DeployError, EngineError, Interrupted, ProtocolError, Stillborn
 from containerdeploy.frozen import frozen
 from containerdeploy.helper import payload
 from containerdeploy.helper.stream import EventStream
 
 SILENCE_S = 3600.0
+STILLBIRTHS = 2
 WAIT_S = 20.0
 
 
@@ -50,6 +51,7 @@ class Session:
         self._attached: Attached | None = None
         self._container: ContainerId | None = None
         self._stopping = False
+        self._has_begun = False
         self.is_clean = False
         self.left_behind = ""
 
@@ -59,6 +61,12 @@ class Session:
         Raises OtherHost when the engine turns out to be on another machine, Interrupted after
         `stop`.
         """
+        for _ in range(STILLBIRTHS):
+            with suppress(Stillborn):
+                return self._run()
+        return self._run()
+
+    def _run(self) -> wire.Finished:
         with ExitStack() as stack:
             container = self._create(stack)
             attached = self._engine.attach(container)
@@ -67,7 +75,12 @@ class Session:
                 self._attached = attached
             self._refuse_if_stopping()
             feed = stack.enter_context(_Feed(attached, self._order.job))
-            self._engine.start(container)
+            self._has_begun = True
+            try:
+                self._engine.start(container)
+            except Stillborn:
+                self._has_begun = False
+                raise
             return self._converse(container, attached, feed)
 
     def stop(self) -> None:
@@ -101,7 +114,7 @@ class Session:
 
     def _remove(self, container: ContainerId) -> None:
         """Let an agent that has not finished clean up first, then remove what is left."""
-        if not self.is_clean:
+        if self._has_begun and not self.is_clean:
             with suppress(TimeoutError, EngineError):
                 self._engine.wait(container, WAIT_S)
         try:
