@@ -6,7 +6,23 @@ gives the same bytes everywhere.
 """
 
 import struct
-from typing import Protocol
+
+TYPE_CHECKING = False  # typing takes as long to load as all else here together
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Source(Protocol):
+        """Where bytes come from."""
+
+        def readinto(self, buffer: memoryview, /) -> int | None:
+            """Fill the start of the buffer; return how many bytes, 0 at the end."""
+
+    class Sink(Protocol):
+        """What takes bytes, in order."""
+
+        def write(self, data: bytes | memoryview, /) -> object:
+            """Take all of them before the memory is used again."""
+
 
 BLOCK = 512
 RECORD = 20 * BLOCK
@@ -32,21 +48,7 @@ ACL_TAGS = {
 }
 
 
-class Source(Protocol):
-    """Where bytes come from."""
-
-    def readinto(self, buffer: memoryview, /) -> int | None:
-        """Fill the start of the buffer; return how many bytes, 0 at the end."""
-
-
-class Sink(Protocol):
-    """What takes bytes, in order."""
-
-    def write(self, data: bytes | memoryview, /) -> object:
-        """Take all of them before the memory is used again."""
-
-
-def settle(source: Source, target: Sink) -> None:
+def settle(source: "Source", target: "Sink") -> None:
     """Copy a pax archive, its extended headers in their one form; EOFError when it is cut short.
 
     All else is passed on as it was read, in large pieces. The padding at the end is tar's usual
@@ -72,7 +74,7 @@ class _Window:
     """A part of the stream in memory: what is before `_at` is seen, and what is kept of it goes on
     to the target from `_start`."""
 
-    def __init__(self, source: Source, target: Sink) -> None:
+    def __init__(self, source: "Source", target: "Sink") -> None:
         self._source = source
         self._target = target
         self._buffer = memoryview(bytearray(CHUNK_BYTES))

@@ -5,7 +5,10 @@ import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import IO
+
+TYPE_CHECKING = False  # typing takes longer to load than all else here
+if TYPE_CHECKING:
+    from typing import IO
 
 # Nothing of the deployment's parameters may reach the tools (TAR_OPTIONS, GZIP, ZSTD_CLEVEL).
 ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
@@ -25,7 +28,7 @@ class ToolFailed(OSError):
 class Whole:
     """An unbuffered file that takes all that it is given."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: "IO[bytes]") -> None:
         self._file = file
 
     def write(self, data: bytes | memoryview) -> None:
@@ -50,8 +53,8 @@ def is_gnu(program: str) -> bool:
 def running(
     argv: Sequence[str],
     *,
-    stdin: int | IO[bytes] = subprocess.DEVNULL,
-    stdout: int | IO[bytes] = subprocess.DEVNULL,
+    stdin: "int | IO[bytes]" = subprocess.DEVNULL,
+    stdout: "int | IO[bytes]" = subprocess.DEVNULL,
     notes: list[str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program for the length of the block; ToolFailed if it fails.
@@ -99,7 +102,7 @@ def _killed_on_error(started: subprocess.Popen[bytes]) -> Iterator[None]:
             raise
 
 
-def _pass_on(said: IO[bytes], notes: list[str] | None) -> list[str]:
+def _pass_on(said: "IO[bytes]", notes: list[str] | None) -> list[str]:
     said.seek(0)
     lines = os.fsdecode(said.read()).splitlines()
     if notes is None:

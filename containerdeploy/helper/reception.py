@@ -69,10 +69,12 @@ class Reception:
         digest = hashlib.sha256()
         try:
             with self.received.open("xb", buffering=0) as target:
-                while (chunk := self._next()) is not None:
-                    digest.update(chunk)
-                    self.size_bytes += len(chunk)
-                    rest = memoryview(chunk)
+                # One buffer for all: a new one for each piece costs as much as the digest.
+                buffer = memoryview(bytearray(CHUNK_BYTES))
+                while (size := self._read_into(buffer)) is not None:
+                    digest.update(buffer[:size])
+                    self.size_bytes += size
+                    rest = buffer[:size]
                     while rest:
                         rest = rest[target.write(rest) :]
         except OSError as err:
@@ -81,13 +83,13 @@ class Reception:
             os.close(self._reader)
             self.sha256 = digest.hexdigest()
 
-    def _next(self) -> bytes | None:
-        """Return the next piece; None once it is over and the pipe is empty."""
+    def _read_into(self, buffer: memoryview) -> int | None:
+        """Read the next piece and return its size; None once it is over and the pipe is empty."""
         poll = select.poll()
         for descriptor in (self._reader, self._over):
             poll.register(descriptor, select.POLLIN)
         ready = [descriptor for descriptor, _ in poll.poll()]
-        return os.read(self._reader, CHUNK_BYTES) if self._reader in ready else None
+        return os.readv(self._reader, [buffer]) if self._reader in ready else None
 
 
 def _open_fifo(path: Path) -> int:
