@@ -50,6 +50,7 @@ clean:
 $(READY): pyproject.toml
 	@.ci/venv $(PYTHON) $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m compileall -q containerdeploy  # pip compiles only what it copies
 	@touch $@
 
 $(SAMPLE): images/sample/make.py
