@@ -2,7 +2,9 @@
 
 Each event was decoded and type-checked by itself (wire.decode); this looks at the sequence. What a
 helper says is hostile until it has passed here. A deployment's steps run in this order, some may
-be left out: check, base, metadata, the configuration extensions as planned, write.
+be left out: check, base, metadata, the configuration extensions as planned, write. No check comes
+after the first step of another kind, whosever it is; nor such a step before Checked, where the job
+waits for an answer to that.
 """
 
 import re
@@ -47,6 +49,8 @@ class Conduct:
             self._expect(deployment)
         self._greeted = False
         self._finished = False
+        self._checked = False
+        self._at_work = False
         self._open: str | None = None
         self._ended: dict[str, wire.Outcome] = {}
         self._reached: dict[str, int] = {}
@@ -84,6 +88,8 @@ class Conduct:
                 self._check_step_end(event)
             case wire.Artifact():
                 self._check_artifact(event)
+            case wire.Checked():
+                self._check_checked()
             case wire.Finished():
                 self._check_end(event)
             case _:
@@ -129,11 +135,27 @@ class Conduct:
             self._refuse("a step started while another was open", event.step)
         if event.step in self._ended:
             self._refuse("a step started twice", event.step)
+        self._check_phase(event)
         rank = self._rank(event)
         if rank <= self._reached.get(event.deployment, -1):
             self._refuse("a step started out of order", event.step)
         self._reached[event.deployment] = rank
         self._open = event.step
+
+    def _check_phase(self, event: wire.StepStarted) -> None:
+        if event.kind == "check" and (self._at_work or self._checked):
+            self._refuse("a check came after the checks were over", event.step)
+        if event.kind != "check" and self._job.waits and not self._checked:
+            self._refuse("it went on before its checks were over", event.step)
+        self._at_work = event.kind != "check"
+
+    def _check_checked(self) -> None:
+        if not self._job.waits or self._checked or self._at_work:
+            self._refuse("Checked came where nobody waits for it", "Checked")
+        for step, planned in self._planned.items():
+            if planned.kind == "check" and self._ended.get(step) not in _DONE:
+                self._refuse("Checked came before every check had passed", step)
+        self._checked = True
 
     def _rank(self, event: wire.StepStarted) -> int:
         planned = self._planned.get(event.step)

@@ -40,14 +40,22 @@ class Deploying:
     def close(self) -> None:
         self._tree.close()
 
-    def check(self) -> None:
-        """Run the check extension, and those of all subsystems; nothing is unpacked yet."""
+    def check(self) -> list[StepFailed]:
+        """Run all checks, its own and its subsystems', before anything is unpacked.
+
+        Returns what was refused: all of it, so that it can be put right at once.
+        """
+        failures = []
         if self._deployment.check is not None:
-            with self._step(self._deployment.check) as step:
-                step.run(())
+            try:
+                with self._step(self._deployment.check) as step:
+                    step.run(())
+            except StepFailed as err:
+                failures.append(err)
         for index, subsystem in enumerate(self._deployment.subsystems):
             with deploying(self._shop, subsystem, f"{self._name}s{index}") as below:
-                below.check()
+                failures += below.check()
+        return failures
 
     def deploy(self, parent_tree: str | None = None) -> None:
         """Do all the rest; `parent_tree` is where a subsystem is written to. Raises StepFailed."""
@@ -207,8 +215,14 @@ class Deploying:
             yield doing
         except StepFailed as err:
             doing.finish(err.outcome, err.detail)
-            raise
+            raise self._named(step, err) from err
         except OSError as err:
             doing.finish("failed", str(err))
-            raise StepFailed("failed", str(err)) from err
+            raise self._named(step, StepFailed("failed", str(err))) from err
         doing.finish("ok", "")
+
+    def _named(self, step: wire.Step, err: StepFailed) -> StepFailed:
+        """Return the failure with the names of the deployment and the step that it is of."""
+        label = step.kind if step.kind in ("base", "metadata") else f"{step.name}.{step.kind}"
+        detail = f"{self._deployment.name}: {label} {err.outcome}: {err.detail}"
+        return StepFailed(err.outcome, detail, hint=err.hint)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from containerdeploy import wire
 
 CLEANUP_S = 20.0
+GO_POLL_S = 0.5
 
 
 class LeaseLost(Exception):
@@ -29,6 +30,7 @@ class Lease:
         self._lock = threading.Lock()
         self._on_loss: Callable[[], None] | None = None
         self._lost = threading.Event()
+        self._go = threading.Event()
         self.reason = ""
 
     def start(self) -> None:
@@ -42,6 +44,11 @@ class Lease:
         """Raise LeaseLost if the controller is gone."""
         if self._lost.is_set():
             raise LeaseLost(self.reason)
+
+    def await_go(self) -> None:
+        """Return when the controller says that unpacking may begin; raise LeaseLost."""
+        while not self._go.wait(GO_POLL_S):
+            self.check()
 
     def wait(self, timeout_s: float) -> None:
         """Return when the lease has ended, or after `timeout_s`."""
@@ -60,10 +67,13 @@ class Lease:
             if not ready:
                 return self._lose(f"no sign of the controller for {self._silence_s:.0f} s")
             try:
-                if not os.read(self._descriptor, 4096):
-                    return self._lose("the controller closed the lease")
+                heard = os.read(self._descriptor, 4096)
             except OSError as err:
                 return self._lose(f"the lease broke: {err}")
+            if not heard:
+                return self._lose("the controller closed the lease")
+            if wire.GO in heard:
+                self._go.set()
 
     def _lose(self, reason: str) -> None:
         if self._lost.is_set():

@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 
 from containerdeploy import syscalls, wire
 from containerdeploy.agent import cgroups, identity, layers, room
@@ -100,38 +100,25 @@ def _work(
 
 
 def _deploy_all(shop: Workshop) -> wire.Finished:
-    """First every check, then every deployment, in order."""
-    failure: StepFailed | None = None
-    passed = []
+    """First every check; if all pass, and the controller agrees, every deployment, in order."""
+    failures: list[StepFailed] = []
     for index, deployment in enumerate(shop.job.deployments):
-        with _keeping(shop, failure) as kept, deploying(shop, deployment, f"c{index}") as doing:
-            doing.check()
-            passed.append((index, deployment))
-        failure = failure or kept.failure
-    if failure is None or shop.job.keep_going:
-        for index, deployment in passed:
-            with _keeping(shop, failure) as kept, deploying(shop, deployment, f"d{index}") as doing:
+        with deploying(shop, deployment, f"c{index}") as doing:
+            failures += doing.check()
+    if failures:
+        return _failed(failures[0])
+    if shop.job.waits:
+        shop.emitter.send(wire.Checked())
+        shop.lease.await_go()
+    for index, deployment in enumerate(shop.job.deployments):
+        try:
+            with deploying(shop, deployment, f"d{index}") as doing:
                 doing.deploy()
-            failure = failure or kept.failure
-            if failure is not None and not shop.job.keep_going:
+        except StepFailed as err:
+            failures.append(err)
+            if not shop.job.keep_going:
                 break
-    if failure is None:
-        return wire.Finished(outcome="ok")
-    return _failed(failure)
-
-
-class _Kept:
-    failure: StepFailed | None = None
-
-
-@contextmanager
-def _keeping(shop: Workshop, earlier: StepFailed | None) -> Iterator[_Kept]:
-    """Keep a failed step's words; the other deployments go on or not, as the job says."""
-    kept = _Kept()
-    try:
-        yield kept
-    except StepFailed as err:
-        kept.failure = err
+    return _failed(failures[0]) if failures else wire.Finished(outcome="ok")
 
 
 def _prepare(install_extensions: Callable[[str], None]) -> None:

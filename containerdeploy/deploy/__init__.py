@@ -1,6 +1,7 @@
 """The hall: all systems of a plan side by side, one event queue, orderly teardown.
 
 hall.py        the run itself
+gate.py        nothing is unpacked before all checks have passed
 headers.py     what is said of a run before it starts
 interrupts.py  what ^C means
 """

@@ -9,11 +9,13 @@ from typing import Protocol
 
 from containerdeploy import errors, wire
 from containerdeploy.deploy import headers
+from containerdeploy.deploy.gate import Gate, Shut
 from containerdeploy.deploy.headers import Settings
 from containerdeploy.deploy.interrupts import on_interrupt
 from containerdeploy.engine import Engine
 from containerdeploy.engine.binds import refuse_unbindable
 from containerdeploy.errors import DeployError, Interrupted
+from containerdeploy.frozen import replace
 from containerdeploy.helper import spec, sweep
 from containerdeploy.helper.staging import Staging
 from containerdeploy.helper.system import HelperRun, RunContext
@@ -82,6 +84,7 @@ class _Hall:
         self._masking = masking
         self._ledger = Ledger()
         self._queue: queue.Queue[Happening] = queue.Queue(maxsize=1000)
+        self._gate = Gate(len(plan.systems), settings.jobs)
         self._stopping = threading.Event()
         self._interrupts = 0
         self._helpers: list[HelperRun] = []
@@ -122,15 +125,17 @@ class _Hall:
             digests=self._settings.home / "digests.json",
             staging=staging,
             keep_going=not self._settings.fail_fast,
+            waits=len(self._plan.systems) > 1,
             hear=self._queue.put,
         )
 
     def _run_all(self, images: Mapping[str, str]) -> None:
         """Start the systems, show what happens until the last thread is done."""
-        with ThreadPoolExecutor(self._settings.jobs, thread_name_prefix="system") as pool:
+        systems = self._plan.systems
+        with ThreadPoolExecutor(len(systems), thread_name_prefix="system") as pool:
             running = [
-                pool.submit(self._one, helper, system, images[system.image])
-                for helper, system in zip(self._helpers, self._plan.systems, strict=True)
+                pool.submit(self._one, number, system, images[system.image])
+                for number, system in enumerate(systems)
             ]
             while not all(future.done() for future in running) or not self._queue.empty():
                 with suppress(queue.Empty):
@@ -138,24 +143,27 @@ class _Hall:
         for future in running:
             future.result()
 
-    def _one(self, helper: HelperRun, system: PlannedSystem, image: str) -> None:
+    def _one(self, number: int, system: PlannedSystem, image: str) -> None:
         """Take one system through, on a thread of its own; every end becomes a happening."""
         end = SystemFinished(system=system.name, outcome="not started")
-        try:
-            if not self._stopping.is_set():
+        with ExitStack() as stack:
+            stack.callback(lambda: self._queue.put(end))
+            try:
+                turn = stack.enter_context(self._gate.turn(number))
                 self._queue.put(SystemStarted(system=system.name, image=image))
-                end = _end(system, helper.run())
-        except Interrupted:
-            end = SystemFinished(system=system.name, outcome="interrupted")
-        except DeployError as err:
-            end = _failed(system, err)
-        except Exception as err:
-            end = _failed(system, DeployError(f"containerdeploy failed: {err!r}"))
-            raise
-        finally:
-            if end.outcome == "failed" and self._settings.fail_fast:
-                self._stop()
-            self._queue.put(end)
+                end = _end(system, self._helpers[number].run(turn.admit))
+            except Shut as err:
+                end = end if self._stopping.is_set() else replace(end, brief=err.brief)
+            except Interrupted:
+                end = replace(end, outcome="interrupted")
+            except DeployError as err:
+                end = _failed(system, err)
+            except Exception as err:
+                end = _failed(system, DeployError(f"containerdeploy failed: {err!r}"))
+                raise
+            finally:
+                if end.outcome == "failed" and self._settings.fail_fast:
+                    self._stop()  # before its place is free for the next
 
     def _interrupt(self) -> None:
         """First ^C: stop new work, tear down in order. Second: kill."""
@@ -168,6 +176,7 @@ class _Hall:
 
     def _stop(self) -> None:
         self._stopping.set()
+        self._gate.shut()
         for helper in self._helpers:
             helper.stop()
 

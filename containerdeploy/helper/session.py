@@ -1,5 +1,6 @@
 """A helper's life: create, attach, start, listen, deliver, remove; nothing is left half-way."""
 
+import queue
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -15,6 +16,7 @@ from containerdeploy.helper.stream import EventStream
 SILENCE_S = 3600.0
 STILLBIRTHS = 2
 WAIT_S = 20.0
+_OVER = b""
 
 
 @frozen
@@ -23,6 +25,8 @@ class Order:
 
     `hear` gets every event that passed inspection; `take` an artifact and the live container, as
     soon as it is announced; `stage` fills a container that is not started yet (off this host).
+    `admit` is called when the checks of a job that waits have passed, and returns when it may go
+    on.
     """
 
     container: ContainerSpec
@@ -31,6 +35,7 @@ class Order:
     hear: Callable[[wire.Event], None]
     take: Callable[[ContainerId, wire.Artifact], None]
     stage: Callable[[ContainerId], None] | None = None
+    admit: Callable[[], None] = lambda: None
 
 
 class OtherHost(DeployError):
@@ -129,6 +134,9 @@ class Session:
             for event in stream:
                 conduct.check(event)
                 self._handle(container, event)
+                if isinstance(event, wire.Checked):
+                    self._order.admit()
+                    feed.go()
                 if isinstance(event, wire.Finished):
                     self.is_clean = True
                     return event
@@ -180,7 +188,7 @@ class _Feed:
     def __init__(self, attached: Attached, job: wire.Job) -> None:
         self._attached = attached
         self._job = job
-        self._over = threading.Event()
+        self._words: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self.failure: Exception | None = None
 
     def __enter__(self) -> "_Feed":
@@ -188,7 +196,11 @@ class _Feed:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._words.put(_OVER)
+
+    def go(self) -> None:
+        """Answer Checked."""
+        self._words.put(wire.GO)
 
     def _run(self) -> None:
         try:
@@ -197,11 +209,16 @@ class _Feed:
             self.failure = err
             self._attached.close()
             return
-        while not self._over.wait(wire.HEARTBEAT_S):
-            try:
-                self._attached.write(b"\n")
-            except EngineError:
-                return
+        with suppress(EngineError):
+            while (word := self._next()) != _OVER:
+                self._attached.write(word)
+
+    def _next(self) -> bytes:
+        """Return what is to be said, a heartbeat if nothing has been for a while."""
+        try:
+            return self._words.get(timeout=wire.HEARTBEAT_S)
+        except queue.Empty:
+            return b"\n"
 
 
 def _explained(err: Exception, stream: EventStream) -> DeployError:

@@ -63,6 +63,7 @@ class Placement:
     verb: str
     source_date_epoch: int | None = None
     keep_going: bool = False
+    waits: bool = False
 
 
 def container(system: PlannedSystem, place: Placement, *, shared_host: bool) -> ContainerSpec:
@@ -144,6 +145,7 @@ def job(system: PlannedSystem, place: Placement, *, shared_host: bool) -> wire.J
         source_date_epoch=place.source_date_epoch,
         hold=not shared_host,
         keep_going=place.keep_going,
+        waits=place.waits,
     )
 
 

@@ -30,6 +30,7 @@ class RunContext:
     digests: Path
     staging: Staging
     keep_going: bool
+    waits: bool
     hear: Callable[[Happening], None]
 
 
@@ -45,11 +46,16 @@ class HelperRun:
         self._reception: Reception | None = None
         self._received = ""
         self._stopping = False
+        self._admit: Callable[[], None] = lambda: None
         self.is_clean = True
         self.left_behind: tuple[str, ...] = ()
 
-    def run(self) -> wire.Finished:
-        """Deploy the system; raise DeployError, Interrupted after `stop`."""
+    def run(self, admit: Callable[[], None]) -> wire.Finished:
+        """Deploy the system; raise DeployError, Interrupted after `stop`.
+
+        Where systems wait for each other, `admit` is called between checks and unpacking.
+        """
+        self._admit = admit
         nonce = secrets.token_hex(16)
         nonce_path = self._context.record / f"nonce-{self._number}"
         nonce_path.write_text(nonce, encoding="ascii")
@@ -87,6 +93,7 @@ class HelperRun:
             hear=lambda event: self._hear(place, event),
             take=lambda container, item: self._take(place, container, item, shared=shared_host),
             stage=None if shared_host else lambda container: self._stage(place, container),
+            admit=self._admit,
         )
         session = Session(context.engine, order)
         with self._lock:
@@ -125,6 +132,7 @@ class HelperRun:
             verb=context.plan.verb,
             source_date_epoch=context.plan.source_date_epoch,
             keep_going=context.keep_going,
+            waits=context.waits,
         )
 
     def _sources(self) -> dict[Path, wire.Source]:

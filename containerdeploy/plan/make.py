@@ -73,16 +73,31 @@ class _Planner:
 
     def system(self, entry: ResolvedEntry) -> PlannedSystem:
         image = self.options.image or entry.system.image or self.cluster.image or images.HELPER
-        planned = (self.deployment(one) for one in entry.deployments)
         return PlannedSystem(
             name=self._label(entry.system.name),
             image=images.full_name(image),
-            deployments=tuple(one for one in planned if one is not None),
+            deployments=self.deployments(entry.deployments, ""),
         )
 
-    def deployment(self, one: ResolvedDeployment) -> PlannedDeployment | None:
-        """Plan a deployment and its subsystems; None where problems make it impossible."""
-        subsystems = tuple(self.deployment(sub) for sub in one.subsystems)
+    def deployments(
+        self, siblings: tuple[ResolvedDeployment, ...], prefix: str
+    ) -> tuple[PlannedDeployment, ...]:
+        """Plan deployments and their subsystems, without those that problems make impossible.
+
+        A subsystem that goes into several deployments is called `DEPLOYMENT/SUBSYSTEM`.
+        """
+        planned = []
+        for one in siblings:
+            name = prefix + one.name
+            is_shared = sum(other.subsystems == one.subsystems for other in siblings) > 1
+            subsystems = self.deployments(one.subsystems, f"{name}/" if is_shared else prefix)
+            planned.append(self.deployment(one, name, subsystems))
+        return tuple(one for one in planned if one is not None)
+
+    def deployment(
+        self, one: ResolvedDeployment, name: str, subsystems: tuple[PlannedDeployment, ...]
+    ) -> PlannedDeployment | None:
+        """Plan a deployment; None where problems make it impossible."""
         self.problems.extend(size_problems(one))
         self.warnings.extend(reserved_warnings(one))
         components = self._components(one)
@@ -104,7 +119,7 @@ class _Planner:
         if write is None or source is None:
             return None
         return PlannedDeployment(
-            name=one.name,
+            name=name,
             system=one.system.name,
             source=source,
             type=place.type.text,
@@ -116,7 +131,7 @@ class _Planner:
             write=write,
             metadata=self._metadata(one, place, values),
             components=components,
-            subsystems=tuple(sub for sub in subsystems if sub is not None),
+            subsystems=subsystems,
         )
 
     def _metadata(

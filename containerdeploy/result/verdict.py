@@ -104,7 +104,7 @@ def _judge(
     error, details, hint = "", "", ""
     if outcome == "failed":
         error = _error(item, facts, end)
-        if end.brief in error or len(blamed) == 1:
+        if end.brief in error or error in end.brief or len(blamed) == 1:
             details, hint = end.details, end.hint
     return DeploymentResult(
         name=item.name,
@@ -124,11 +124,24 @@ def _error(item: DeploymentFacts, facts: SystemFacts, end: SystemFinished) -> st
     if step and step.outcome == "unfinished":
         return f"{step.label} was cut off: {end.brief or 'the run ended'}"
     if step:
-        return f"{step.label} {step.outcome}" + (f": {step.detail}" if step.detail else "")
+        return _step_error(step)
     for child in facts.deployments:
-        if child.parent == item.name and child.has_failed:
-            return f"its subsystem {child.name} failed: {_error(child, facts, end)}"
+        if child.parent == item.name and (error := _error_inside(child, facts)):
+            return f"its subsystem {error}"
     return end.brief
+
+
+def _error_inside(item: DeploymentFacts, facts: SystemFacts) -> str:
+    """Name the subsystem, at any depth, that went wrong, and how; nothing if none did."""
+    for step in item.steps:
+        if not step.is_good and step.outcome != "unfinished":
+            return f"{item.name} failed: {_step_error(step)}"
+    children = (child for child in facts.deployments if child.parent == item.name)
+    return next(filter(None, (_error_inside(child, facts) for child in children)), "")
+
+
+def _step_error(step: StepResult) -> str:
+    return f"{step.label} {step.outcome}" + (f": {step.detail}" if step.detail else "")
 
 
 def _outcome(item: DeploymentFacts, end: SystemFinished, is_blamed: bool) -> DeploymentOutcome:

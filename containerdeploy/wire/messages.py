@@ -11,6 +11,7 @@ MAX_JOB = 64 * 1024 * 1024
 TEXT_PER_LINE = 5 * 1024  # twelve bytes for the worst character, and room for the rest
 HEARTBEAT_S = 2.0
 LEASE_S = 15.0
+GO = b"g"  # what the controller answers to Checked; a heartbeat is a line's end
 
 # Where things lie inside a helper, for the agent.
 STORE = "/store"
@@ -128,8 +129,9 @@ class Job:
     any more left in the store. `probe`: say what this place can do, and end.
     `source_date_epoch` None means the newest modification time in the source. With `hold`, the
     agent keeps everything in place after Finished until its lease ends, for the controller to
-    fetch. Hello returns the content of the file NONCE: the
-    proof that binds show this host's files.
+    fetch. One that `waits` says Checked when all its checks have passed, and unpacks nothing before
+    it is answered with GO. Hello returns the content of the file NONCE: the proof that binds show
+    this host's files.
     """
 
     kind: Literal["deploy", "sweep", "probe"]
@@ -139,6 +141,7 @@ class Job:
     source_date_epoch: int | None = None
     hold: bool = False
     keep_going: bool = False
+    waits: bool = False
     version: int = VERSION
 
 
@@ -240,6 +243,11 @@ class Artifact:
 
 
 @frozen
+class Checked:
+    """All checks have passed; the helper waits for GO."""
+
+
+@frozen
 class Finished:
     """Last event, exactly once. `error` is empty when everything that was asked is done."""
 
@@ -249,7 +257,9 @@ class Finished:
     swept: int = 0
 
 
-Event = Hello | StepStarted | Progress | Log | Changed | StepFinished | Artifact | Finished
+Event = (
+    Hello | StepStarted | Progress | Log | Changed | StepFinished | Artifact | Checked | Finished
+)
 
 
 def base_step(deployment: str) -> str:

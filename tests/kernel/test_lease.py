@@ -56,6 +56,13 @@ def test_sigterm_ends_everything(bench: Bench, small: wire.Source) -> None:
     assert "told to stop" in assert_gone(bench, agent)
 
 
+def test_the_end_of_stdin_ends_the_wait_for_a_go(bench: Bench, small: wire.Source) -> None:
+    agent = bench.start(bench.job(bench.deployment(small), waits=True))
+    agent.wait_for(wire.Checked)
+    agent.let_go()
+    assert "lease" in assert_gone(bench, agent)
+
+
 def test_the_end_of_stdin_ends_an_unpack(bench: Bench, debian_root: Path) -> None:
     agent = bench.start(bench.job(bench.deployment(bench.source(debian_root))))
     agent.wait_for(wire.Progress, step="one:base")

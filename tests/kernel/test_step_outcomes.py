@@ -17,7 +17,7 @@ def ended(bench: Bench, source: wire.Source, step: wire.Step) -> tuple[wire.Step
     story = bench.run(bench.job(bench.deployment(source, configure=[step])))
     ending = story.ending(step)
     assert story.finished.outcome == ("ok" if ending.outcome == "ok" else "failed")
-    assert ending.outcome == "ok" or story.finished.error == ending.detail
+    assert ending.outcome == "ok" or story.finished.error.endswith(f": {ending.detail}")
     assert list((bench.store / "tmp").iterdir()) == []
     return ending, story
 
@@ -209,6 +209,31 @@ def test_a_check_runs_before_anything_is_unpacked(bench: Bench, small: wire.Sour
     assert story.finished.outcome == "failed"
     assert not any(isinstance(e, wire.StepStarted) and e.kind == "base" for e in story.events)
     assert list((bench.store / "bases").iterdir()) == []
+
+
+def test_all_checks_are_told_before_anything_is_unpacked(bench: Bench, small: wire.Source) -> None:
+    bad = [bench.step("check", "#!/bin/sh\nexit 1\n") for _ in range(3)]
+    good = bench.step("check", "#!/bin/sh\n")
+    sub = bench.deployment(small, name="sub", check=bad[1])
+    first = bench.deployment(small, name="one", check=bad[0], subsystems=(sub,))
+    last = [bench.deployment(small, name="two", check=good)]
+    last += [bench.deployment(small, name="three", check=bad[2])]
+    story = bench.run(bench.job(first, *last, keep_going=True))
+    assert [story.ending(step).outcome for step in bad] == ["failed"] * 3
+    assert {e.kind for e in story.events if isinstance(e, wire.StepStarted)} == {"check"}
+    assert story.finished.outcome == "failed"
+
+
+def test_an_agent_that_waits_unpacks_when_it_is_told_to(bench: Bench, small: wire.Source) -> None:
+    check = bench.step("check", "#!/bin/sh\n")
+    agent = bench.start(bench.job(bench.deployment(small, check=check), waits=True))
+    agent.wait_for(wire.Checked)
+    time.sleep(0.3)
+    assert not any(isinstance(e, wire.StepStarted) and e.kind == "base" for e in agent.events)
+    agent.say(wire.GO)
+    story = agent.end()
+    assert story.finished.outcome == "ok"
+    assert story.ending("one:base").outcome == "ok"
 
 
 def test_the_deployment_stops_at_the_first_failure(bench: Bench, small: wire.Source) -> None:

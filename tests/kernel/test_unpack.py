@@ -106,7 +106,7 @@ def assert_refused(bench: Bench, story: Story, step: str = "one:base") -> str:
     """Check that the refusal is clear and leaves nothing; return its words."""
     assert story.finished.outcome == "failed", story.finished
     assert story.ending(step).outcome == "failed"
-    assert story.finished.error == story.ending(step).detail
+    assert story.finished.error.endswith(f": base failed: {story.ending(step).detail}")
     assert story.finished.hint
     assert "Traceback" not in story.finished.error + story.stderr
     assert "previous errors" not in story.finished.error

@@ -94,6 +94,12 @@ class Agent:
                 self.process.stdin.write(b"\n")
                 self.process.stdin.flush()
 
+    def say(self, word: bytes) -> None:
+        """Send the agent a word, as a controller does."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(word)
+        self.process.stdin.flush()
+
     def let_go(self) -> None:
         """End the lease."""
         self._let_go.set()

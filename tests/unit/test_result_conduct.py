@@ -69,6 +69,17 @@ def test_an_honest_agent_is_believed() -> None:
     assert conduct.is_finished
 
 
+def test_an_agent_that_waits_says_when_all_checks_have_passed() -> None:
+    waiting = replace(JOB, waits=True)
+    work = [event for planned in JOB.deployments for event in run_of(planned)]
+    told = [hello(), *checks(), wire.Checked()]
+    follow([*told, *work, OK], waiting).check_ended()
+    assert "nobody waits" in refused(*told)
+    assert "nobody waits" in refused(*told, wire.Checked(), work=waiting)
+    assert "before every check" in refused(*told[:-2], wire.Checked(), work=waiting)
+    assert "before its checks were over" in refused(*told[:-1], work[0], work=waiting)
+
+
 def test_a_probe_is_hello_and_finished() -> None:
     follow([hello(), OK], wire.Job(kind="probe", run=hello().run)).check_ended()
 
@@ -133,7 +144,9 @@ def test_no_step_runs_twice() -> None:
 def test_a_check_never_follows_the_base() -> None:
     base = whole(started("prod:base", "base", "unpack"))
     check = started("prod:check", "check", "tar")
-    assert "out of order" in refused(hello(), *base, check)
+    assert "checks were over" in refused(hello(), *base, check)
+    other = started("prod2:check", "check", "tar", "prod2")
+    assert "checks were over" in refused(hello(), *base, other)
 
 
 def test_configuration_extensions_keep_their_order() -> None:
