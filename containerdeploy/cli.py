@@ -1,5 +1,6 @@
 """The front door: the verbs, the options they share, and how errors are told."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 def main() -> NoReturn:
     """Run the command line and exit with its documented code."""
+    gc.disable()  # loading modules makes no garbage; run_deploy, which lives long, turns it on
     try:
         code = cli.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

@@ -1,5 +1,6 @@
 """deploy and upgrade: plan, open the engine, run, show, say how it ended."""
 
+import gc
 import platform
 import sys
 from contextlib import ExitStack
@@ -54,6 +55,7 @@ def run_deploy(cluster: Path, definitions: Path | None, options: Options, manner
             why_engine=chosen.why,
         )
         result = RunResult()
+        gc.enable()
         try:
             result = deploy.deploy(plan, chosen.engine, settings, reporters)
         finally:

@@ -17,7 +17,8 @@ from importlib.resources.abc import Traversable
 from containerdeploy import wire
 
 BOOTSTRAP = """\
-import marshal, os, sys
+import gc, marshal, os, sys
+gc.disable()
 from importlib.machinery import ModuleSpec
 from _frozen_importlib_external import MAGIC_NUMBER
 def take(size):
