@@ -183,11 +183,12 @@ def plan(
 
 @cli.command()
 @_what
-def validate(cluster: Path, definitions: Path | None, **given: Any) -> None:
+@click.option("--upgrade", "verb", flag_value="upgrade", help="Whether `upgrade` could be done.")
+def validate(cluster: Path, definitions: Path | None, verb: Verb | None, **given: Any) -> None:
     """Check CLUSTER and everything that it names."""
     from containerdeploy.commands.validate import run_validate
 
-    click.echo(run_validate(cluster, definitions, _options("deploy", given)))
+    click.echo(run_validate(cluster, definitions, _options(verb or "deploy", given)))
 
 
 @cli.command("help-extensions")
