@@ -8,6 +8,7 @@ The map of the house (which room may import which is held by tests/test_architec
     places.py     where records, caches and the store are kept
     frozen.py     how all rooms make their values: frozen, by keyword, quick to define
     images.py     the product's own images and their short names
+    programs.py   the programs that an image offers, as text
     errors.py     what went wrong, the evidence, what to do, the exit code
     wire/         what controller and agent say to each other; standard library only
     conduct.py    checks that a helper's events come as an honest agent would send them

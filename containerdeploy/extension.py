@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -25,8 +26,9 @@ class Extension:
     """An executable that was found.
 
     `interpreter` is the argv prefix to run it with when it has no run bit (from its `#!` line),
-    empty when it is run itself. `relative` is its path below the definitions root, or None for a
-    built-in one. `sha256` is the digest of its bytes.
+    empty when it is run itself; `runs_with` are the programs that this line names. `relative` is
+    its path below the definitions root, or None for a built-in one. `sha256` is the digest of its
+    bytes.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Extension:
     interpreter: tuple[str, ...]
     sidecar: Sidecar
     sha256: str
+    runs_with: tuple[str, ...] = ()
 
 
 @frozen
@@ -143,6 +146,7 @@ class Finder:
             interpreter=() if mode & 0o111 else tuple(_interpreter(head)),
             sidecar=sidecar,
             sha256=sha256,
+            runs_with=tuple(_runs_with(_interpreter(head))),
         )
 
 
@@ -196,3 +200,15 @@ def _interpreter(head: bytes) -> list[str]:
     if not head.startswith(b"#!"):
         return []
     return os.fsdecode(head[2:]).strip().split(maxsplit=1)
+
+
+def _runs_with(interpreter: list[str]) -> Iterator[str]:
+    """Yield the interpreter, and what env is to look for."""
+    if not interpreter:
+        return
+    yield interpreter[0]
+    if interpreter[0].endswith("/env") and len(interpreter) > 1:
+        words = interpreter[1].split()
+        is_split = words[0].startswith(("-S", "--split-string"))
+        named = (word for word in words if not word.startswith("-") and "=" not in word)
+        yield from islice(named, 1) if is_split else [interpreter[1]]

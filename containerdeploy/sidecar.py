@@ -14,7 +14,7 @@ OptionType = Literal["string", "boolean", "integer", "path", "paths"]
 _TYPES: tuple[OptionType, ...] = ("string", "boolean", "integer", "path", "paths")
 _OPTION = ("type", "required", "default", "help", "secret")
 _LIMITS = ("timeout", "idle-timeout", "memory", "pids", "max-output")
-_SIDECAR = ("summary", "help", "options", "reads", "writes", "network", *_LIMITS)
+_SIDECAR = ("summary", "help", "options", "reads", "writes", "tools", "network", *_LIMITS)
 _MORE = ("tree", "output", "upgrade", "cache")
 _OPTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?")
 _BOOLEANS = frozenset(["yes", "no", "true", "false", "1", "0"])
@@ -57,6 +57,7 @@ class Sidecar:
     options: Mapping[str, Option] = NOTHING
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
     network: Literal["none", "full"] | None = None
     timeout_s: float | None = None
     idle_timeout_s: float | None = None
@@ -91,6 +92,7 @@ def _sidecar(node: Node, complaints: Complaints) -> Sidecar:
         options=_options(options, complaints) if options else {},
         reads=fields.texts("reads", "paths"),
         writes=fields.texts("writes", "paths"),
+        tools=fields.texts("tools", "programs' names"),
         network=fields.choice("network", ("none", "full")),
         timeout_s=fields.seconds("timeout"),
         idle_timeout_s=fields.seconds("idle-timeout"),

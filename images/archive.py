@@ -9,7 +9,7 @@ import io
 import json
 import platform
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class Settings:
 
 def write(name: str, root_tar: Path, settings: Settings, target: Path) -> None:
     """Write `target` in the format of `docker save`: one layer, tagged `name`."""
-    config = _json(_config(_sha256(root_tar), settings))
+    config = _json(_config(layer_id(root_tar), settings))
     config_name = f"{hashlib.sha256(config).hexdigest()}.json"
     entry = {"Config": config_name, "RepoTags": [name], "Layers": ["layer.tar"]}
     unfinished = target.with_suffix(".part")
@@ -42,6 +42,18 @@ def write(name: str, root_tar: Path, settings: Settings, target: Path) -> None:
     unfinished.replace(target)
 
 
+def layer_id(root_tar: Path) -> str:
+    """Return what an engine calls the layer made from this file."""
+    with root_tar.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def paths(root_tar: Path) -> Iterator[str]:
+    """Yield the paths of all files in a root file system."""
+    with tarfile.open(root_tar) as archive:
+        yield from (member.name.removeprefix(".") for member in archive if not member.isdir())
+
+
 def _config(layer_digest: str, settings: Settings) -> object:
     return {
         "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
@@ -53,13 +65,8 @@ def _config(layer_digest: str, settings: Settings) -> object:
         "created": CREATED,
         "history": [{"created": CREATED, "comment": "from the distribution's packages"}],
         "os": "linux",
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer_digest}"]},
+        "rootfs": {"type": "layers", "diff_ids": [layer_digest]},
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _json(value: object) -> bytes:

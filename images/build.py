@@ -24,6 +24,8 @@ import rootfs
 import wheels
 from docker.errors import APIError, DockerException, ImageNotFound
 
+from containerdeploy import programs
+
 HERE = Path(__file__).resolve().parent
 BASE = "debian:12-slim"
 LABEL = "containerdeploy.recipe"
@@ -188,17 +190,18 @@ def _make_own(kind: Kind, recipe: str, kept: Path) -> None:
     try:
         for outdated in kept.parent.glob(f"{kind.name}-*.tar"):
             outdated.unlink()
-        archive.write(kind.tag, root_tar, _settings(dockerfile, recipe), kept)
+        archive.write(kind.tag, root_tar, _settings(dockerfile, recipe, root_tar), kept)
     finally:
         root_tar.unlink(missing_ok=True)
 
 
-def _settings(dockerfile: str, recipe: str) -> archive.Settings:
+def _settings(dockerfile: str, recipe: str, root_tar: Path) -> archive.Settings:
+    offered = programs.as_text(archive.paths(root_tar))
     [command] = re.findall(r"^CMD (.+)$", dockerfile, re.MULTILINE)
     return archive.Settings(
         environment=tuple(re.findall(r"^ENV (\S+)$", dockerfile, re.MULTILINE)),
         command=tuple(json.loads(command)),
-        labels={LABEL: recipe},
+        labels={LABEL: recipe, programs.LABEL: f"{archive.layer_id(root_tar)}\n{offered}"},
     )
 
 

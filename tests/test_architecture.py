@@ -22,12 +22,13 @@ TABLE = {
     "agent": {"wire", "syscalls", "syscall_numbers"},
     "places": set(),
     "images": set(),
+    "programs": set(),
     "document": {"errors"},
     "sidecar": {"document", "errors"},
     "extension": {"document", "sidecar", "errors"},
     "definition": {"document", "errors"},
     "source": {"errors"},
-    "engine": {"images", "errors", "syscalls", "syscall_numbers", "__init__"},
+    "engine": {"images", "programs", "errors", "syscalls", "syscall_numbers", "__init__"},
     "plan": {
         *("definition", "document", "extension", "images", "sidecar", "source", "errors"),
         "__init__",
@@ -35,35 +36,22 @@ TABLE = {
     "planning": {"definition", "document", "extension", "plan", "source", "errors"},
     "conduct": {"wire", "errors"},
     "result": {"wire", "errors"},
-    "helper": {"plan", "engine", "conduct", "result", "source", "wire", "errors"},
+    "helper": {
+        *("plan", "extension", "engine", "conduct", "images", "programs", "result", "source"),
+        *("wire", "errors"),
+    },
     "deploy": {"plan", "helper", "engine", "result", "wire", "errors"},
     "report": {"result", "wire", "errors"},
     "commands": {
-        *("definition", "deploy", "document", "engine", "extension", "helper", "images", "places"),
-        *(
-            "plan",
-            "planning",
-            "report",
-            "result",
-            "sidecar",
-            "source",
-            "wire",
-            "errors",
-            "__init__",
-        ),
+        *("definition", "deploy", "document", "engine", "extension", "helper", "images"),
+        *("places", "plan", "planning", "report", "result", "sidecar", "source", "wire"),
+        *("errors", "__init__"),
     },
     "cli": {"commands", "errors", "planning", "places", "__init__"},
     "__main__": {"cli"},
 }
-STANDARD_LIBRARY_ONLY = {
-    "wire",
-    "syscalls",
-    "syscall_numbers",
-    "agent",
-    "places",
-    "errors",
-    "images",
-}
+STANDARD_LIBRARY_ONLY = {"wire", "syscalls", "syscall_numbers", "agent", "places", "errors"}
+STANDARD_LIBRARY_ONLY |= {"images", "programs"}
 STANDARD_LIBRARY_ONLY |= {EVERYWHERE}
 OUTSIDE = {"engine": {"docker", "requests", "tenacity", "urllib3"}, "document": {"yaml"}}
 OUTSIDE |= {"report": {"rich"}, "cli": {"click"}}

@@ -16,7 +16,7 @@ from containerdeploy.engine import Engine
 from containerdeploy.engine.binds import refuse_unbindable
 from containerdeploy.errors import DeployError, Interrupted
 from containerdeploy.frozen import replace
-from containerdeploy.helper import spec, sweep
+from containerdeploy.helper import spec, sweep, toolcheck
 from containerdeploy.helper.staging import Staging
 from containerdeploy.helper.system import HelperRun, RunContext
 from containerdeploy.plan import Plan, PlannedSystem
@@ -49,11 +49,13 @@ def deploy(
     """Carry out a plan; the result holds every outcome and the exit code.
 
     Raises EngineError when the engine lacks an image, can't mount a path or fails before anything
-    is started.
+    is started, PlanError when an image lacks what an extension runs with.
     """
     info = engine.describe()
     refuse_unbindable(info.flavour, spec.bind_sources(plan, settings.home))
-    images = {system.image: engine.image(system.image).id for system in plan.systems}
+    found = {name: engine.image(name) for name in {system.image for system in plan.systems}}
+    toolcheck.check(plan, engine, found, settings.home / "programs", headers.owner_label(None))
+    images = {name: image.id for name, image in found.items()}
     run = new_run_id()
     header = headers.header(run, plan, info, images, settings)
     with ExitStack() as stack:

@@ -71,11 +71,13 @@ class EngineInfo:
 
 @frozen
 class ImageInfo:
-    """An image as the engine has it; `id` is its content digest (`sha256:…`)."""
+    """An image as the engine has it; `id` is its content digest, `layers` those of its layers."""
 
     id: str
     name: str
     size_bytes: int
+    layers: tuple[str, ...] = ()
+    labels: Mapping[str, str] = NOTHING
 
 
 @frozen

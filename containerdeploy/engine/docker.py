@@ -76,7 +76,13 @@ class DockerEngine:
                 missing = err
             else:
                 digest = str(found["Id"]).removeprefix("sha256:")
-                return ImageInfo(id=f"sha256:{digest}", name=name, size_bytes=int(found["Size"]))
+                return ImageInfo(
+                    id=f"sha256:{digest}",
+                    name=name,
+                    size_bytes=int(found["Size"]),
+                    layers=tuple((found.get("RootFS") or {}).get("Layers") or ()),
+                    labels=(found.get("Config") or {}).get("Labels") or {},
+                )
         raise docker_errors.image_missing(missing.details or "", name) from missing
 
     def create(self, spec: ContainerSpec) -> ContainerId:

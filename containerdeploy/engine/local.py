@@ -30,6 +30,7 @@ from containerdeploy.engine import (
     runtime_identity,
     runtime_removal,
     runtime_spec,
+    runtime_tools,
     runtime_volumes,
 )
 from containerdeploy.engine.base import (
@@ -46,8 +47,6 @@ from containerdeploy.errors import EngineError, ImageMissing
 
 VOLUME_LABELS = {"containerdeploy": "store"}
 _OWN_NAMES = ("host", "local")
-_TOOL_FILES = ("/usr/lib/os-release", "/etc/os-release", "/var/lib/dpkg/status")
-_TOOL_DIRECTORIES = "/usr /usr/bin /usr/sbin /usr/lib /usr/lib64 /usr/local/bin".split()
 
 
 class LocalEngine:
@@ -74,14 +73,14 @@ class LocalEngine:
 
     def image(self, name: str) -> ImageInfo:
         """Return the one there is: this host's tools, identified by its release and packages."""
-        digest = self._tools_digest
+        digest, labels = self._tools
         if name not in (*_OWN_NAMES, digest) and not images.own(name):
             raise ImageMissing(
                 f"image '{name}' is not on the engine",
                 details="the local engine has no images: its containers see this host's tools",
                 hint="use docker, or leave the system's image out",
             )
-        return ImageInfo(id=digest, name=name, size_bytes=0)
+        return ImageInfo(id=digest, name=name, size_bytes=0, labels=labels)
 
     def create(self, spec: ContainerSpec) -> ContainerId:
         """Make the container, all but its program's start."""
@@ -193,20 +192,8 @@ class LocalEngine:
             self.remove(container)
 
     @functools.cached_property
-    def _tools_digest(self) -> str:
-        """A digest of the distribution's release and package list.
-
-        Where there is no dpkg, and for what was installed beside it, the times of the tools'
-        directories stand in.
-        """
-        digest = hashlib.sha256()
-        for path in map(Path, _TOOL_FILES):
-            with contextlib.suppress(OSError):
-                digest.update(path.read_bytes())
-        for path in map(Path, _TOOL_DIRECTORIES):
-            with contextlib.suppress(OSError):
-                digest.update(f"{path} {path.stat().st_mtime_ns}\n".encode())
-        return f"sha256:{digest.hexdigest()}"
+    def _tools(self) -> tuple[str, Mapping[str, str]]:
+        return runtime_tools.digest(), runtime_tools.labels()
 
     def _make_directory(self, spec: ContainerSpec, container: str, directory: Path) -> int:
         """Make the directory under another name, then take the name with a rename; return its lock.

@@ -23,6 +23,7 @@ options:
   BARE:
 reads: [/etc/passwd]
 writes: [/etc/hostname]
+tools: [mkimage, /sbin/mkfs.ext4]
 network: full
 timeout: 2h
 idle-timeout: 30
@@ -56,6 +57,7 @@ def test_everything_that_a_sidecar_may_say_is_read(tmp_path):
         "At length.\n",
         "full",
     )
+    assert sidecar.tools == ("mkimage", "/sbin/mkfs.ext4")
     assert (sidecar.timeout_s, sidecar.idle_timeout_s, sidecar.pids) == (7200.0, 30.0, 10)
     assert (sidecar.memory_bytes, sidecar.max_output_bytes) == (3 << 29, 512 << 20)
     assert (sidecar.tree, sidecar.output, sidecar.upgrade) == ("writable", "directory", True)
