@@ -22,6 +22,12 @@ _PROGRAMS = {
     "u-boot-tools": "dumpimage mkenvimage mkimage",
     "udev": "udevadm",
 }
+# Modules that legacy has for Python 2 and 3 alike, and Debian's packages of them for Python 3.
+PYTHON_MODULES = {
+    "jinja2": "python3-jinja2",
+    "markupsafe": "python3-markupsafe",
+    "yaml": "python3-yaml",
+}
 ONLY_LEGACY = {name: package for package, line in _PROGRAMS.items() for name in line.split()}
 
 

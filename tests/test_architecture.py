@@ -41,7 +41,7 @@ TABLE = {
         *("wire", "errors"),
     },
     "deploy": {"plan", "helper", "engine", "result", "wire", "errors"},
-    "report": {"result", "wire", "errors"},
+    "report": {"images", "result", "wire", "errors"},
     "commands": {
         *("definition", "deploy", "document", "engine", "extension", "helper", "images"),
         *("places", "plan", "planning", "report", "result", "sidecar", "source", "wire"),

@@ -2,6 +2,7 @@
 
 import re
 
+from containerdeploy.report import missing
 from containerdeploy.result import DeploymentResult, StepResult
 
 _NO_NETWORK = re.compile(
@@ -52,8 +53,10 @@ def _for_step(step: StepResult) -> list[str]:
     hints = []
     if any(_NO_NETWORK.search(tail) for tail in step.tails.values()):
         hints.append(_DECLARE_NETWORK)
+    lacking = missing.hints(step.tails.values()) if step.outcome == "failed" else []
+    hints += lacking
     if step.outcome in _BY_OUTCOME:
         hints.append(_BY_OUTCOME[step.outcome])
-    elif step.exit_code in _BY_EXIT_CODE:
+    elif step.exit_code in _BY_EXIT_CODE and not lacking:
         hints.append(_BY_EXIT_CODE[step.exit_code])
     return hints

@@ -76,6 +76,16 @@ def test_the_helper_image_is_refused_for_python_2_before_anything_is_started(wor
     assert not (world.out / "s.tar").exists()
 
 
+def test_a_program_that_turns_out_to_be_missing_is_named_with_who_has_it(world: World) -> None:
+    world.extension("image.configure", '#!/bin/sh\nmkimage -V >"$1/etc/made-with"\n')
+    world.system("s", {"one": TAR}, "image")
+    ended = world.deploy()
+    assert ended.code == 1
+    assert "the program mkimage is not in the helper image; the image legacy has it" in ended.out
+    assert world.deploy("--image", "legacy").code == 0
+    assert "mkimage version" in text(world.out / "s.tar", "etc/made-with")
+
+
 def test_an_image_on_top_of_ours_is_asked_what_it_has_once(
     world: World, api_site: Site, derived: str
 ) -> None:
