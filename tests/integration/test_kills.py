@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import residue
 import slow_source
 from deploy_world import Going, World, digest
 from residue import Residue
-from sites import MARKS, Site
+from sites import MARKS, Kind, Site
 
 LINGER = 'if [ "$PHASE" = {phase} ]; then echo lingering; exec sleep 601; fi\n'
 PHASES = ("check", "base", "configure", "write")
@@ -68,26 +68,38 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stage(site: Site, new_world: Callable[..., World], slow: Path) -> Iterator[Scene]:
-    own = site.sibling()
-    world = new_world(own)
+def open_stage(new_world: Callable[..., World], slow: Path) -> Iterator[Callable[[Site], Scene]]:
+    """Open a scene of its own on each site once, whatever the order of the tests."""
+    opened: dict[Kind, Scene] = {}
+
+    def open_it(site: Site) -> Scene:
+        if site.kind not in opened:
+            opened[site.kind] = made(new_world(site.sibling()), slow)
+        return opened[site.kind]
+
+    yield open_it
+    for stage in opened.values():
+        stage.world.site.close()
+
+
+def made(world: World, slow: Path) -> Scene:
     world.extension("linger.configure", "#!/bin/sh\n" + LINGER.format(phase="configure"))
     world.extension("put.check", "#!/bin/sh\n" + LINGER.format(phase="check"))
     write = LINGER.format(phase="write") + 'exec /extensions/tar.write "$1" "$2"\n'
     world.extension("put.write", "#!/bin/sh\n" + write)
     deploy = {"type": "put", "location": "quick.tar", "PHASE": "none"}
     world.system("quick", {"quick": deploy}, "set-hostname", "linger")
-    source = {"tar": str(own.share(slow))}
+    source = {"tar": str(world.site.share(slow))}
     world.system("slow", {"slow": {**deploy, "location": "slow.tar"}}, source=source)
     first = world.deploy("quick")
     assert first.code == 0, str(first)
-    yield Scene(world, own.residue(), digest(world.out / "quick.tar"))
-    own.close()
+    return Scene(world, world.site.residue(), digest(world.out / "quick.tar"))
 
 
 @pytest.fixture
-def scene(stage: Scene) -> Iterator[Scene]:
-    yield stage
+def scene(site: Site, open_stage: Callable[[Site], Scene]) -> Iterator[Scene]:
+    stage = open_stage(site)
+    yield replace(stage, before=stage.world.site.residue())
     stage.world.end_all()
 
 
