@@ -15,8 +15,10 @@ The record's events.jsonl has the same lines. A reader must put up with new fiel
 """
 
 import json
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -59,6 +61,12 @@ class EventsFile(JsonReporter):
                 hint="name a file in a directory that exists and is yours with --events",
             ) from err
         super().__init__(self._file)
+        self._path = path
 
     def close(self, results: RunResult) -> None:
-        self._file.close()
+        """Say so if not all could be written: the deploy went on without."""
+        with suppress(OSError):  # the same trouble once more, for what is still buffered
+            self._file.close()
+        if self.problem:
+            words = f"not all events are in {self._path}: {self.problem}"
+            print(f"containerdeploy: {words}", file=sys.stderr)

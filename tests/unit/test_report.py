@@ -217,6 +217,17 @@ def test_an_events_file_that_can_not_be_is_an_error_at_once(tmp_path: Path) -> N
         EventsFile(tmp_path / "missing" / "events")
 
 
+def test_events_that_find_no_room_are_told_and_stop_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reporter = EventsFile(Path("/dev/full"))
+    for happening in good_run(RECORD):
+        reporter.show(happening)
+    reporter.close(fold(good_run(RECORD)))
+    told_in = "containerdeploy: not all events are in /dev/full"
+    assert capsys.readouterr().err.startswith(f"{told_in}: [Errno 28] No space left")
+
+
 def test_lines_in_pieces_are_joined() -> None:
     pieces = [log("x", "one ", partial=True), log("x", "line"), log("x", "two\nlines")]
     lines = told(*step("x", "configure", *pieces))[1:-1]
