@@ -69,4 +69,4 @@ class EventsFile(JsonReporter):
             self._file.close()
         if self.problem:
             words = f"not all events are in {self._path}: {self.problem}"
-            print(f"containerdeploy: {words}", file=sys.stderr)
+            sys.stderr.write(f"containerdeploy: {words}\n")
