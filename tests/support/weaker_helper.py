@@ -14,7 +14,7 @@ from containerdeploy.engine.base import ContainerSpec, Mount
 from containerdeploy.engine.choose import open_engine
 from containerdeploy.frozen import replace
 from containerdeploy.helper import spec
-from containerdeploy.plan import DEFAULT_IMAGE
+from containerdeploy.images import HELPER
 
 PATIENCE_S = 120.0
 ALLOW_ALL = json.dumps({"defaultAction": "SCMP_ACT_ALLOW"})
@@ -40,7 +40,7 @@ def main(engine_name: str, directory: str, argv: Sequence[str]) -> None:
 
 
 def _weaker(directory: Path, argv: Sequence[str]) -> ContainerSpec:
-    plain = spec.bare(f"control-{uuid.uuid4().hex[:12]}", DEFAULT_IMAGE, places.store(), "test")
+    plain = spec.bare(f"control-{uuid.uuid4().hex[:12]}", HELPER, places.store(), "test")
     profile = directory / "allow-all.json"
     profile.write_text(ALLOW_ALL)
     mounts = [
