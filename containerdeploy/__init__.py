@@ -18,6 +18,7 @@ The map of the house (which room may import which is held by tests/test_architec
     extension.py  finds extensions; runs none (their sidecars: sidecar.py)
     source/       what a system is made from: find it, digest it
     plan/         model + catalogue + options to a frozen plan; pure
+    migration/    old definitions to the native form, and what would keep them from running
     planning.py   reads what the plan needs to know, then plans
     engine/       docker (Podman too) and local: containers, nothing about deploying
     helper/       one system's helper: its spec, its payload, its session

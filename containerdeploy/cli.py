@@ -191,6 +191,26 @@ def validate(cluster: Path, definitions: Path | None, verb: Verb | None, **given
     click.echo(run_validate(cluster, definitions, _options(verb or "deploy", given)))
 
 
+@cli.command()
+@click.argument("cluster", type=click.Path(path_type=Path))
+@click.option("--definitions", type=DIRECTORY, help="The root of the definitions.")
+@click.option("--artifact", "artifacts", multiple=True, metavar="NAME=PATH", help="A source.")
+@click.option(
+    "--artifacts",
+    "artifacts_dir",
+    type=DIRECTORY,
+    help="Where sources lie, called as their systems.",
+)
+@click.option("--output", type=DIRECTORY, help="Write below this directory, not beside the old.")
+@click.option("--force", is_flag=True, help="Replace files of the native form that are there.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def migrate(cluster: Path, definitions: Path | None, **given: Any) -> None:
+    """Write the native form of CLUSTER and its systems, sidecars for its extensions, a report."""
+    from containerdeploy.commands.migrate import run_migrate
+
+    click.echo(run_migrate(cluster, definitions, **given))
+
+
 @cli.command("help-extensions")
 @click.argument("name", required=False)
 @click.option("--definitions", type=DIRECTORY, help="The root of the definitions.")

@@ -24,6 +24,7 @@ from containerdeploy.plan import (
 from containerdeploy.source import Located, NotFound
 
 BUILTIN = Path(__file__).parent / "extensions"
+NOT_THERE = "not there yet"
 
 
 def prepare(
@@ -61,7 +62,7 @@ def validate(
         if isinstance(found, Located):
             return found
         notes.append(found.message)
-        return Located(path=Path(), origin="not there yet")
+        return Located(path=Path(), origin=NOT_THERE)
 
     sources = {path: eventual(found) for path, found in catalogue.sources.items()}
     components = {name: eventual(found) for name, found in catalogue.components.items()}

@@ -81,6 +81,20 @@ def read_sidecar(path: Path, shown: str) -> tuple[Sidecar, tuple[Problem, ...]]:
     return sidecar, complaints.taken()
 
 
+def read_help(path: Path) -> str:
+    """Return what the file beside an extension, NAME.KIND.help, says: its `help`, or all of it."""
+    beside = path.with_name(path.name + ".help")
+    try:
+        data = beside.read_bytes()[: 1 << 20]
+    except OSError:
+        return ""
+    node, _ = document.parse(data, document.shown(beside))
+    if isinstance(node, MappingNode) and "help" in node.entries:
+        value = node.entries["help"].value
+        return value.text if isinstance(value, Scalar) else ""
+    return data.decode(errors="replace")
+
+
 def _sidecar(node: Node, complaints: Complaints) -> Sidecar:
     fields = Fields(node, "a sidecar", complaints)
     fields.only((*_SIDECAR, *_MORE))

@@ -34,6 +34,10 @@ TABLE = {
         "__init__",
     },
     "planning": {"definition", "document", "extension", "plan", "source", "errors"},
+    "migration": {
+        *("definition", "document", "extension", "images", "plan", "planning", "sidecar"),
+        *("source", "errors"),
+    },
     "conduct": {"wire", "errors"},
     "result": {"wire", "errors"},
     "helper": {
@@ -44,7 +48,17 @@ TABLE = {
     "report": {"images", "result", "wire", "errors"},
     "commands": {
         *("definition", "deploy", "document", "engine", "extension", "helper", "images"),
-        *("places", "plan", "planning", "report", "result", "sidecar", "source", "wire"),
+        *(
+            "migration",
+            "places",
+            "plan",
+            "planning",
+            "report",
+            "result",
+            "sidecar",
+            "source",
+            "wire",
+        ),
         *("errors", "__init__"),
     },
     "cli": {"commands", "errors", "planning", "places", "__init__"},

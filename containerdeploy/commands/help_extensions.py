@@ -3,11 +3,11 @@
 import textwrap
 from pathlib import Path
 
-from containerdeploy import document, planning
-from containerdeploy.document import Scalar, did_you_mean, shown
+from containerdeploy import planning
+from containerdeploy.document import did_you_mean, shown
 from containerdeploy.errors import UsageError
 from containerdeploy.extension import Finder, Listed
-from containerdeploy.sidecar import Option, Sidecar, read_sidecar
+from containerdeploy.sidecar import Option, Sidecar, read_help, read_sidecar
 
 
 def run_help_extensions(
@@ -45,28 +45,14 @@ def _sidecar(one: Listed) -> Sidecar:
 def _summary(one: Listed) -> str:
     """Return the sidecar's summary, else the first line of help."""
     sidecar = _sidecar(one)
-    text = sidecar.summary or sidecar.help or _help_file(one)
+    text = sidecar.summary or sidecar.help or read_help(one.path)
     return text.strip().partition("\n")[0].strip()
-
-
-def _help_file(one: Listed) -> str:
-    """Return what NAME.KIND.help says: the text below its key `help`, or all of it."""
-    path = one.path.with_name(one.path.name + ".help")
-    try:
-        data = path.read_bytes()[: 1 << 20]
-    except OSError:
-        return ""
-    node, _ = document.parse(data, shown(path))
-    if isinstance(node, document.MappingNode) and "help" in node.entries:
-        value = node.entries["help"].value
-        return value.text if isinstance(value, Scalar) else ""
-    return data.decode(errors="replace")
 
 
 def _manual(one: Listed) -> str:
     sidecar = _sidecar(one)
     title = f"{one.name}.{one.kind} ({'built-in' if one.is_builtin else shown(one.path)})"
-    body = (sidecar.help or _help_file(one)).strip()
+    body = (sidecar.help or read_help(one.path)).strip()
     parts = [title, _indented(sidecar.summary), _indented(body)]
     if sidecar.options:
         parts.append("Options\n" + "\n".join(_option(o) for o in sidecar.options.values()))

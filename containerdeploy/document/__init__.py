@@ -5,8 +5,11 @@ parse.py       text to nodes; bounded, whatever the file holds
 text.py        nodes to the text that a parameter's value is
 fields.py      a mapping read field by field, with complaints that help
 quantities.py  durations and sizes as people write them
+edit.py        changes to a text that leave the rest of it as it is
 """
 
+from containerdeploy.document.edit import Edits as Edits
+from containerdeploy.document.edit import plain as plain
 from containerdeploy.document.fields import Complaints as Complaints
 from containerdeploy.document.fields import Fields as Fields
 from containerdeploy.document.fields import did_you_mean as did_you_mean

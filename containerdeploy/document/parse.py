@@ -30,7 +30,7 @@ MAX_PROBLEMS = 200
 _CORE = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset(_CORE + name for name in ("int", "float", "bool", "null", "timestamp"))
 _COLLECTION_TAGS = frozenset(_CORE + name for name in ("map", "seq", "omap"))
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Mark(Protocol):
@@ -74,7 +74,7 @@ def parse(data: bytes, shown: str) -> tuple[Node | None, tuple[Problem, ...]]:
         return None, (_not_utf8(data, err, shown),)
     builder = _Builder(shown)
     try:
-        builder.build(yaml.parse(text, Loader=_LOADER))
+        builder.build(yaml.parse(text, Loader=LOADER))
     except yaml.reader.ReaderError as err:
         return None, (_bad_character(text, err, shown),)
     except yaml.MarkedYAMLError as err:
