@@ -5,7 +5,8 @@ The map of the house (which room may import which is held by tests/test_architec
     __main__.py   python -m containerdeploy
     cli.py        the front door: the verbs and the options they share
     commands/     a verb per file: arguments, one call, exit code
-    places.py     where records, caches and the store are kept
+    places.py     where records, caches, the store and the policy are kept
+    policy.py     which extensions the operator grants a privilege
     frozen.py     how all rooms make their values: frozen, by keyword, quick to define
     images.py     the product's own images and their short names
     programs.py   the programs that an image offers, as text

@@ -83,6 +83,13 @@ def _what(command: Command) -> Command:
         click.option(
             "--partial", is_flag=True, help="Deploy partial-deploy-components, unconfigured."
         ),
+        click.option(
+            "--grant",
+            "grants",
+            multiple=True,
+            metavar="NAME=loop",
+            help="Ask for loop devices for an extension.",
+        ),
         click.option("--output-dir", type=DIRECTORY, help="Where relative locations begin."),
         click.option(
             "--image", help="The helper image, instead of the systems' own; `legacy` has Python 2."
@@ -131,7 +138,7 @@ def _options(verb: Verb, given: dict[str, Any]) -> Any:
 
 
 _WHAT = (
-    *("words", "artifacts", "artifacts_dir", "names", "partial", "output_dir", "image"),
+    *("words", "artifacts", "artifacts_dir", "names", "partial", "grants", "output_dir", "image"),
     "timeout_s",
 )
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 HOME_VARIABLE = "CONTAINERDEPLOY_HOME"
+POLICY_VARIABLE = "CONTAINERDEPLOY_POLICY"
 STORE_VARIABLE = "CONTAINERDEPLOY_STORE"
 DEFAULT_STORE = "containerdeploy-store"
 
@@ -21,6 +22,20 @@ def home(environment: Mapping[str, str] = os.environ) -> Path:
         return Path("/var/lib/containerdeploy")
     state = environment.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
     return Path(state) / "containerdeploy"
+
+
+def policy(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the operator's policy file, which need not exist: never one of the definitions.
+
+    $CONTAINERDEPLOY_POLICY, else /etc/containerdeploy/policy.yaml for root, else the same below
+    the user's configuration directory (XDG base directory specification).
+    """
+    if chosen := environment.get(POLICY_VARIABLE):
+        return Path(chosen).absolute()
+    if os.geteuid() == 0:
+        return Path("/etc/containerdeploy/policy.yaml")
+    configuration = environment.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(configuration) / "containerdeploy/policy.yaml"
 
 
 def store(environment: Mapping[str, str] = os.environ) -> str:

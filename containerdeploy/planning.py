@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from containerdeploy import definition, source
+from containerdeploy import definition, places, source
 from containerdeploy.document import did_you_mean
 from containerdeploy.errors import DefinitionError, PlanError, UsageError
 from containerdeploy.extension import Extension, ExtensionKind, Fault, Finder
@@ -21,6 +21,7 @@ from containerdeploy.plan import (
     make_plan,
     resolve,
 )
+from containerdeploy.policy import Policy, read_policy
 from containerdeploy.source import Located, NotFound
 
 BUILTIN = Path(__file__).parent / "extensions"
@@ -104,8 +105,16 @@ def _read(
         components=components,
         problems=tuple(finder.problems),
         definitions_version=definition.describe_version(root),
+        policy=_policy(extensions.values(), root, options),
     )
     return cluster, catalogue
+
+
+def _policy(found: Iterable[Extension | Fault], root: Path, options: Options) -> Policy:
+    """Read the operator's policy where anything asks for a privilege."""
+    path = places.policy()
+    asks = any(isinstance(one, Extension) and one.sidecar.grants for one in found)
+    return read_policy(path, root) if asks or options.grants else Policy(path=path)
 
 
 def _walk(deployments: Iterable[ResolvedDeployment]) -> Iterator[ResolvedDeployment]:

@@ -9,13 +9,14 @@ from containerdeploy import document
 from containerdeploy.document import Complaints, Fields, MappingNode, Node, Scalar, as_text
 from containerdeploy.errors import Problem
 from containerdeploy.frozen import NOTHING, frozen
+from containerdeploy.policy import GRANTS, Grant
 
 OptionType = Literal["string", "boolean", "integer", "path", "paths"]
 _TYPES: tuple[OptionType, ...] = ("string", "boolean", "integer", "path", "paths")
 _OPTION = ("type", "required", "default", "help", "secret")
 _LIMITS = ("timeout", "idle-timeout", "memory", "pids", "max-output")
 _SIDECAR = ("summary", "help", "options", "reads", "writes", "tools", "network", *_LIMITS)
-_MORE = ("tree", "output", "upgrade", "cache")
+_MORE = ("grants", "tree", "output", "upgrade", "cache")
 _OPTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?")
 _BOOLEANS = frozenset(["yes", "no", "true", "false", "1", "0"])
 _INTEGER = re.compile(r"[-+]?[0-9]+")
@@ -64,6 +65,7 @@ class Sidecar:
     memory_bytes: int | None = None
     pids: int | None = None
     max_output_bytes: int | None = None
+    grants: tuple[Grant, ...] = ()
     tree: Literal["read-only", "writable"] = "read-only"
     output: Literal["any", "file", "directory", "stream", "none"] = "any"
     upgrade: bool | None = None
@@ -113,10 +115,20 @@ def _sidecar(node: Node, complaints: Complaints) -> Sidecar:
         memory_bytes=fields.size("memory"),
         pids=fields.count("pids"),
         max_output_bytes=fields.size("max-output"),
+        grants=_grants(fields, complaints),
         tree=fields.choice("tree", ("read-only", "writable")) or "read-only",
         output=fields.choice("output", ("any", "file", "directory", "stream", "none")) or "any",
         upgrade=fields.boolean("upgrade"),
     )
+
+
+def _grants(fields: Fields, complaints: Complaints) -> tuple[Grant, ...]:
+    words = fields.texts("grants", "privileges")
+    for word in words:
+        if word not in GRANTS:
+            hint = f"there are: {', '.join(GRANTS)}"
+            complaints.add(fields.entries["grants"].value.at, f"unknown privilege {word!r}", hint)
+    return tuple(grant for grant in GRANTS if grant in words)
 
 
 def _options(node: Node, complaints: Complaints) -> dict[str, Option]:

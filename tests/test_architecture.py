@@ -24,16 +24,19 @@ TABLE = {
     "images": set(),
     "programs": set(),
     "document": {"errors"},
-    "sidecar": {"document", "errors"},
+    "policy": {"document", "errors"},
+    "sidecar": {"document", "policy", "errors"},
     "extension": {"document", "sidecar", "errors"},
     "definition": {"document", "errors"},
     "source": {"errors"},
     "engine": {"images", "programs", "errors", "syscalls", "syscall_numbers", "__init__"},
     "plan": {
         *("definition", "document", "extension", "images", "sidecar", "source", "errors"),
-        "__init__",
+        *("policy", "__init__"),
     },
-    "planning": {"definition", "document", "extension", "plan", "source", "errors"},
+    "planning": {
+        *("definition", "document", "extension", "places", "plan", "policy", "source", "errors"),
+    },
     "migration": {
         *("definition", "document", "extension", "images", "plan", "planning", "sidecar"),
         *("source", "errors"),

@@ -14,6 +14,9 @@ metadata.py    /baserock/deployment.meta
 store.py       bases, workspaces, locks
 unpack.py      an archive into a base, confined
 survey.py      looks at what was unpacked
+loops.py       loop devices that free themselves
+grafts.py      mounts their file systems into an extension's room
+broker.py      answers an extension that was granted loop devices
 room.py        the root that a confined process sees
 confine.py     starts a process in a room, without what it could do harm with
 filter.py      the system call filter, as BPF

@@ -24,7 +24,8 @@ REFUSED = (
 ABSENT = "clone3 io_uring_setup io_uring_enter io_uring_register".split()
 HIGHEST_REVIEWED = 456
 NAMESPACE_FLAGS = 0x7E020080  # NEWNS NEWCGROUP NEWUTS NEWIPC NEWUSER NEWPID NEWNET NEWTIME
-TERMINAL_INJECTION = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
+# TIOCSTI, TIOCLINUX, and all that a loop device can be told: LOOP_SET_FD to LOOP_CONFIGURE.
+REFUSED_REQUESTS = (0x5412, 0x541C, *range(0x4C00, 0x4C0B), 0x4C80, 0x4C81, 0x4C82)
 SOCKET_FAMILIES = (1, 2, 10, 16)  # UNIX INET INET6 NETLINK
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
@@ -53,7 +54,7 @@ def _instructions(numbers: dict[str, int], machine: str) -> list[Instruction]:
     flags = [(_LOAD, 0, 0, _ARG0), (_ANY_BIT, 0, 1, NAMESPACE_FLAGS), _refuse(errno.EPERM)]
     for name in ("clone", "unshare"):
         code += _case(numbers[name], [*flags, (_RETURN, 0, 0, _ALLOW)])
-    code += _case(numbers["ioctl"], _unless(_ARG1, TERMINAL_INJECTION, errno.EPERM))
+    code += _case(numbers["ioctl"], _unless(_ARG1, REFUSED_REQUESTS, errno.EPERM))
     code += _case(numbers["socket"], _only(_ARG0, SOCKET_FAMILIES, errno.EAFNOSUPPORT))
     return [*code, (_RETURN, 0, 0, _ALLOW)]
 

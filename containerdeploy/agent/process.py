@@ -24,7 +24,10 @@ STREAMS: Mapping[int, LogStream] = {1: "stdout", 2: "stderr", LOG_DESCRIPTOR: "l
 
 @frozen
 class Task:
-    """A program to be run for a step, how it is held, and what it may use up."""
+    """A program to be run for a step, how it is held, and what it may use up.
+
+    `started` gets the id of a process of ours that stands in the program's room.
+    """
 
     step: str
     argv: tuple[str, ...]
@@ -32,6 +35,7 @@ class Task:
     limits: wire.Limits
     confinement: confine.Confinement
     group: Group
+    started: Callable[[int], None] | None = None
 
 
 class Sink(Protocol):
@@ -88,7 +92,6 @@ class Runner:
         watch = _Watch(task.limits)
         with ExitStack() as stack:
             splitters, running = _start(stack, task, stdin, self._emitter)
-            stack.callback(_end, running)
             self._lease.guard(running.kill)
             stack.callback(self._lease.guard, None)
             if meanwhile is not None:
@@ -167,6 +170,9 @@ def _start(
         program = confine.Program(argv=task.argv, environment=environment, descriptors=descriptors)
         running = task.group.launch(lambda: confine.start(task.confinement, program))
     stack.callback(os.close, running.errors)
+    stack.callback(_end, running)
+    if task.started is not None:
+        task.started(running.outer)
     return splitters, running
 
 

@@ -6,6 +6,7 @@ Everything here runs in a child that has a mount namespace of its own; what it m
 import os
 
 from containerdeploy import syscalls as sys
+from containerdeploy import wire
 from containerdeploy.frozen import frozen
 
 ROOT = "/run/containerdeploy/root"
@@ -24,11 +25,12 @@ SMALL_TMPFS = "size=64m,nr_inodes=65536"
 
 @frozen
 class Bind:
-    """A directory or file of the agent's world at `target` of the room."""
+    """A directory or file of the agent's world at `target` of the room; `devices` work there."""
 
     source: str
     target: str
     read_only: bool = True
+    devices: bool = False
 
 
 @frozen
@@ -40,6 +42,7 @@ class Room:
     proc: bool = True
     resolver: bool = False
     cwd: str = "/"
+    loop_devices: int = 0
     directories: tuple[str, ...] = ()
 
 
@@ -55,7 +58,7 @@ def enter(room: Room) -> int:
     _lay_tools()
     for name in EMPTY_DIRECTORIES:
         os.mkdir(f"{ROOT}/{name}", 0o755)
-    _furnish(room.owner)
+    _furnish(room.owner, room.loop_devices)
     for bind in room.binds:
         _bind(bind)
     if room.resolver:
@@ -81,7 +84,7 @@ def _lay_tools() -> None:
             _clone(path, ROOT + path, sys.MOUNT_ATTR_RDONLY | sys.MOUNT_ATTR_NODEV)
 
 
-def _furnish(owner: int) -> None:
+def _furnish(owner: int, loop_devices: int) -> None:
     """Private, small, writable places, and the few devices that programs count on."""
     flags = sys.MS_NOSUID | sys.MS_NODEV
     for path, mode in (("/tmp", "1777"), ("/run", "755"), ("/root", "700")):
@@ -95,6 +98,8 @@ def _furnish(owner: int) -> None:
         _clone(f"/dev/{name}", f"{dev}/{name}", 0)
     for name, rest in LINKS.items():
         os.symlink(f"/proc/self/fd{rest}", f"{dev}/{name}")
+    for number in range(loop_devices):  # there as soon as one is attached
+        os.symlink(f"{wire.LOOPS}/dev/{number}", f"{dev}/loop{number}")
     os.mkdir(f"{dev}/shm")
     options = f"{SMALL_TMPFS},uid={owner},gid={owner},mode=1777"
     sys.mount("tmpfs", f"{dev}/shm", "tmpfs", flags, options)
@@ -109,7 +114,7 @@ def _bind(bind: Bind) -> None:
         else:
             os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
             _touch(target)
-    attributes = sys.MOUNT_ATTR_NODEV
+    attributes = 0 if bind.devices else sys.MOUNT_ATTR_NODEV
     if bind.read_only:
         attributes |= sys.MOUNT_ATTR_RDONLY | sys.MOUNT_ATTR_NOSUID
     _clone(bind.source, target, attributes)

@@ -1,7 +1,9 @@
 """One step while it runs: the room it gets, its limits, and what is told of it at the end."""
 
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from containerdeploy import wire
 from containerdeploy.agent import confine, layers
@@ -62,9 +64,12 @@ class RunningStep:
         )
         temporary = self._tree.private_directory(TMPDIR_NAME)
         try:
-            with shop.groups.group(
-                memory_bytes=limits.memory_bytes or shop.memory_bytes, pids=limits.pids
-            ) as group:
+            with (
+                self._loops((*binds, self._temporary(temporary))) as started,
+                shop.groups.group(
+                    memory_bytes=limits.memory_bytes or shop.memory_bytes, pids=limits.pids
+                ) as group,
+            ):
                 confinement = confine.Confinement(
                     room=self._room(binds, temporary),
                     identity=shop.identity,
@@ -80,6 +85,7 @@ class RunningStep:
                     limits=limits,
                     confinement=confinement,
                     group=group,
+                    started=started,
                 )
                 self._ending = shop.runner.run(task, sinks=sinks)
         finally:
@@ -111,16 +117,48 @@ class RunningStep:
             binds=(
                 rooms.Bind(source=DEFINITIONS_CLONE, target=wire.DEFINITIONS),
                 rooms.Bind(source=EXTENSIONS_PLACE, target=wire.EXTENSIONS),
-                rooms.Bind(source=temporary, target=wire.TMPDIR, read_only=False),
+                self._temporary(temporary),
+                *self._loop_places(),
                 *binds,
             ),
             owner=self._shop.identity.base,
             resolver=self._step.network,
             cwd=wire.DEFINITIONS,
+            loop_devices=self._step.loop_devices,
         )
+
+    @staticmethod
+    def _temporary(directory: str) -> rooms.Bind:
+        return rooms.Bind(source=directory, target=wire.TMPDIR, read_only=False)
+
+    def _loop_places(self) -> tuple[rooms.Bind, ...]:
+        if not self._step.loop_devices:
+            return ()
+        from containerdeploy.agent import loops
+
+        return (rooms.Bind(source=loops.SHOWN, target=wire.LOOPS, devices=True),)
+
+    @contextmanager
+    def _loops(self, binds: tuple[rooms.Bind, ...]) -> Iterator[Callable[[int], None] | None]:
+        """Serve loop devices where they are granted; yield who wants to know the started process.
+
+        An image may lie where the extension may write.
+        """
+        limit = self._step.loop_devices
+        if not limit:
+            yield None
+            return
+        from containerdeploy.agent import broker
+
+        self.note(f"granted: up to {limit} loop devices")
+        allowed = frozenset(os.stat(bind.source).st_dev for bind in binds if not bind.read_only)
+        with broker.serving(self._shop.identity, limit, allowed, self.note) as serving:
+            yield serving.enter
 
     def _environment(self) -> dict[str, str]:
         environment = dict(self._step.environment)
         if self._epoch is not None:
             environment["SOURCE_DATE_EPOCH"] = str(self._epoch)
+        if self._step.loop_devices:
+            environment["PATH"] = f"{wire.LOOPS}/bin:{environment.get('PATH', '')}"
         return environment

@@ -9,7 +9,8 @@ The JSON's keys are stable: keys may be added, none is renamed or removed while 
     source: {path, origin, sha256}, partial, components: [{name, path, origin, sha256}],
     parameters: [{name, value, origin, secret}],
     steps: [{kind, name, path, is_builtin, sha256, interpreter, network, timeout_s, idle_timeout_s,
-    memory_bytes, pids, max_output_bytes, tree, output, summary}], subsystems: [DEPLOYMENT]
+    memory_bytes, pids, max_output_bytes, tree, output, summary, loop_devices}],
+    subsystems: [DEPLOYMENT]
 
 A deployment's steps are in the order of running: check, configure in the system's order, write;
 its subsystems are written before the first configure. A partial deployment is made from its
@@ -117,17 +118,13 @@ def _deployment(one: PlannedDeployment) -> dict[str, Any]:
             }
             for parameter in one.parameters
         ],
-        "steps": [_step(step) for step in _steps(one)],
+        "steps": [_step(step) for step in one.steps],
         "subsystems": [_deployment(sub) for sub in one.subsystems],
     }
 
 
 def _source(source: PlannedSource) -> dict[str, Any]:
     return {"path": str(source.path), "origin": source.origin, "sha256": source.sha256}
-
-
-def _steps(one: PlannedDeployment) -> tuple[PlannedStep, ...]:
-    return (*((one.check,) if one.check else ()), *one.configure, one.write)
 
 
 def _step(step: PlannedStep) -> dict[str, Any]:
@@ -148,6 +145,7 @@ def _step(step: PlannedStep) -> dict[str, Any]:
         "tree": found.sidecar.tree if found.kind == "write" else "writable",
         "output": found.sidecar.output if found.kind == "write" else None,
         "summary": found.sidecar.summary,
+        "loop_devices": step.loop_devices,
     }
 
 
@@ -189,6 +187,8 @@ def _step_text(step: PlannedStep) -> str:
         for name, amount, unit in limits
         if amount is not None
     ]
+    if step.loop_devices:
+        told.append(f"granted: {step.loop_devices} loop devices")
     network = "network" if step.network else "no network"
     origin = "built-in" if found.relative is None else found.relative
     return f"{found.name}.{found.kind} ({', '.join([origin, network, *told])})"

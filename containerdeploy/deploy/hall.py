@@ -53,6 +53,7 @@ def deploy(
     """
     info = engine.describe()
     refuse_unbindable(info.flavour, spec.bind_sources(plan, settings.home))
+    headers.refuse_grants(plan, info)
     found = {name: engine.image(name) for name in {system.image for system in plan.systems}}
     toolcheck.check(plan, engine, found, settings.home / "programs", headers.owner_label(None))
     images = {name: image.id for name, image in found.items()}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from containerdeploy.engine import EngineInfo
+from containerdeploy.errors import EngineError
 from containerdeploy.frozen import frozen
 from containerdeploy.plan import Plan, PlannedDeployment
 from containerdeploy.result import DeploymentParameters, RecordedParameter, RunHeader
@@ -46,6 +47,22 @@ def header(
         plan=settings.plan_json,
         parameters=tuple(_parameters(plan)),
     )
+
+
+def refuse_grants(plan: Plan, info: EngineInfo) -> None:
+    """Raise EngineError for privileges that an engine of an ordinary user can't hand on."""
+    asking = [
+        one.name
+        for system in plan.systems
+        for one in every(system.deployments)
+        if any(step.loop_devices for step in one.steps)
+    ]
+    if asking and info.rootless:
+        raise EngineError(
+            f"{', '.join(asking)}: loop devices need an engine that runs as root",
+            details=f"{info.flavour} at {info.address} runs as an ordinary user",
+            hint="run it as root, or use an engine that does",
+        )
 
 
 def owner_label(record: Path | None) -> str:

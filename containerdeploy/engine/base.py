@@ -38,7 +38,8 @@ class ContainerSpec:
     text (the OCI runtime's format) or None for the engine's own, `seccomp_path` the same profile as
     a file on the controller's host (Podman takes no other). `network` False means no interface but
     loopback. The root file system is read-only; the container is removed by the engine when it ends
-    unless `keep` is set; its log driver is `none`.
+    unless `keep` is set; its log driver is `none`. With `loop_devices` it may make device nodes for
+    loop devices and use them.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ContainerSpec:
     pids: int | None = None
     cpus: float | None = None
     keep: bool = False
+    loop_devices: bool = False
 
 
 @frozen

@@ -201,7 +201,10 @@ class DockerEngine:
     @functools.cached_property
     def _host(self) -> docker_config.Host:
         info = self._ask_again("asking what it is", lambda api: api.info())
-        return docker_config.Host.from_answers(self._client.version, info)
+        loops = sorted(
+            str(path) for path in Path("/dev").glob("loop[0-9]*") if path.is_block_device()
+        )
+        return docker_config.Host.from_answers(self._client.version, info, loops)
 
     def _ask_again(self, doing: str, question: Callable[["APIClient"], T]) -> T:
         """Ask what may be asked twice."""

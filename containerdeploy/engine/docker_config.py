@@ -17,6 +17,9 @@ _ULIMITS = (
     {"Name": "core", "Soft": 0, "Hard": 0},
     {"Name": "nofile", "Soft": 1024, "Hard": 4096},
 )
+# All loop devices, and what finds a free one. Podman's API knows no rules, only devices that exist.
+_LOOP_RULES = ("b 7:* rwm", "c 10:237 rwm")
+_LOOP_CONTROL = "/dev/loop-control"
 _PODMAN_ULIMITS = ({"Name": "nproc", "Soft": 4096, "Hard": 4096},)
 
 
@@ -28,10 +31,16 @@ class Host:
     has_apparmor: bool
     has_selinux: bool
     is_rootless: bool
+    loop_devices: Sequence[str] = ()
 
     @classmethod
-    def from_answers(cls, version: Mapping[str, object], info: Mapping[str, object]) -> "Host":
-        """Read the engine's answers to `version` and `info`."""
+    def from_answers(
+        cls,
+        version: Mapping[str, object],
+        info: Mapping[str, object],
+        loop_devices: Sequence[str] = (),
+    ) -> "Host":
+        """Read the engine's answers to `version` and `info`; add the loop devices of its host."""
         components = version.get("Components") or []
         assert isinstance(components, list)
         names = {str(component.get("Name")) for component in components}
@@ -43,6 +52,7 @@ class Host:
             has_apparmor="apparmor" in present,
             has_selinux="selinux" in present,
             is_rootless="rootless" in present,
+            loop_devices=loop_devices,
         )
 
 
@@ -117,7 +127,15 @@ def _limits(spec: ContainerSpec, host: Host) -> Json:
         limits["PidsLimit"] = spec.pids
     if spec.cpus is not None:
         limits["NanoCpus"] = round(spec.cpus * 1_000_000_000)
+    if spec.loop_devices and host.flavour == "docker":
+        limits["DeviceCgroupRules"] = list(_LOOP_RULES)
+    elif spec.loop_devices:
+        limits["Devices"] = [_device(path) for path in (_LOOP_CONTROL, *host.loop_devices)]
     return limits
+
+
+def _device(path: str) -> Json:
+    return {"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rwm"}
 
 
 def _places(mounts: Sequence[Mount]) -> Json:

@@ -74,6 +74,7 @@ def container(system: PlannedSystem, place: Placement, *, shared_host: bool) -> 
         labels={**plain.labels, RUN_LABEL: place.run, SYSTEM_LABEL: system.name},
         mounts=[*plain.mounts, *(_binds(place) if shared_host else _volumes())],
         network=any(step.network for step in steps(system.deployments)),
+        loop_devices=any(step.loop_devices for step in steps(system.deployments)),
     )
 
 
@@ -152,7 +153,7 @@ def job(system: PlannedSystem, place: Placement, *, shared_host: bool) -> wire.J
 def steps(deployments: Sequence[PlannedDeployment]) -> Iterator[PlannedStep]:
     """Every extension that will be run, subsystems' too."""
     for deployment in flatten(deployments):
-        yield from filter(None, (deployment.check, *deployment.configure, deployment.write))
+        yield from deployment.steps
 
 
 def step_ids(deployments: Sequence[wire.Deployment]) -> Iterator[str]:
@@ -226,6 +227,7 @@ def _step(
         environment=_environment(planned, path, verb),
         network=item.network,
         tree=extension.sidecar.tree,
+        loop_devices=item.loop_devices,
         limits=wire.Limits(
             timeout_s=item.timeout_s if item.timeout_s is not None else default.timeout_s,
             idle_timeout_s=item.idle_timeout_s,

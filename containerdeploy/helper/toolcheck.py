@@ -1,14 +1,13 @@
 """Looks, before anything is started, whether every image has what the extensions run with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from containerdeploy import images
+from containerdeploy import images, wire
 from containerdeploy.engine import Engine, ImageInfo
 from containerdeploy.errors import PlanError
-from containerdeploy.extension import Extension
 from containerdeploy.helper.offers import offered
-from containerdeploy.plan import Plan, PlannedDeployment, PlannedSystem
+from containerdeploy.plan import Plan, PlannedDeployment, PlannedStep
 from containerdeploy.programs import Programs
 
 
@@ -23,28 +22,26 @@ def check(
     lacking: dict[tuple[str, str], tuple[str, ...]] = {}
     for system in plan.systems:
         programs = offers[system.image]
-        for extension in _extensions(system) if programs else ():
-            if missing := _missing(extension, programs):
+        for step in _steps(system.deployments) if programs else ():
+            if missing := _missing(step, programs):
+                extension = step.extension
                 lacking[str(extension.relative or extension.path), system.image] = missing
     if lacking:
         raise _error(lacking, is_local=engine.describe().flavour == "local")
 
 
-def _extensions(system: PlannedSystem) -> Iterator[Extension]:
-    for deployment in system.deployments:
-        yield from _steps(deployment)
+def _steps(deployments: Sequence[PlannedDeployment]) -> Iterator[PlannedStep]:
+    for deployment in deployments:
+        yield from _steps(deployment.subsystems)
+        yield from deployment.steps
 
 
-def _steps(deployment: PlannedDeployment) -> Iterator[Extension]:
-    for subsystem in deployment.subsystems:
-        yield from _steps(subsystem)
-    check = (deployment.check,) if deployment.check else ()
-    yield from (step.extension for step in (*check, *deployment.configure, deployment.write))
-
-
-def _missing(extension: Extension, programs: Programs | None) -> tuple[str, ...]:
+def _missing(step: PlannedStep, programs: Programs | None) -> tuple[str, ...]:
+    extension = step.extension
     needed = dict.fromkeys((*extension.runs_with, *extension.sidecar.tools))
-    return tuple(program for program in needed if programs and not programs.has(program))
+    given = wire.LOOP_PROGRAMS if step.loop_devices else ()
+    absent = (name for name in needed if programs and not programs.has(name))
+    return tuple(name for name in absent if name not in given)
 
 
 def _error(lacking: Mapping[tuple[str, str], tuple[str, ...]], *, is_local: bool) -> PlanError:

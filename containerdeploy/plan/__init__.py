@@ -7,6 +7,7 @@ settings.py    precedence: what every deployment's settings are in the end
 places.py      where a deployment goes: type, location, target
 parameters.py  settings and sidecars to parameters, checked
 partial.py     which components a partial deployment is made from
+grants.py      privileges that extensions ask for, held against the policy
 metadata.py    the text of deployment.meta
 make.py        all of it together
 """

@@ -9,7 +9,7 @@ from containerdeploy.definition import Cluster, ExtensionUse, System
 from containerdeploy.document import Place
 from containerdeploy.errors import DefinitionError, Problem
 from containerdeploy.extension import Extension, ExtensionKind, Fault, Sidecar
-from containerdeploy.plan import partial, places
+from containerdeploy.plan import grants, partial, places
 from containerdeploy.plan.metadata import metadata
 from containerdeploy.plan.model import (
     Parameter,
@@ -38,7 +38,7 @@ def make_plan(cluster: Cluster, catalogue: Catalogue, options: Options) -> Plan:
     cluster, DefinitionError with all problems of what is selected.
     """
     entries = resolve(cluster, options)
-    planner = _Planner(cluster, catalogue, options)
+    planner = _Planner(cluster, catalogue, options, grants.asked_for(options, catalogue))
     planner.problems.extend(cluster.problems_for(options.names))
     planner.problems.extend(catalogue.problems)
     if options.partial:
@@ -46,6 +46,7 @@ def make_plan(cluster: Cluster, catalogue: Catalogue, options: Options) -> Plan:
     systems = tuple(planner.system(entry) for entry in entries)
     if planner.problems:
         raise DefinitionError(planner.problems)
+    grants.refuse(planner.refused, catalogue.policy)
     return Plan(
         verb=options.verb,
         cluster=cluster.name,
@@ -65,8 +66,10 @@ class _Planner:
     cluster: Cluster
     catalogue: Catalogue
     options: Options
+    granted: frozenset[str]
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    refused: list[grants.Refused] = field(default_factory=list)
     _names: set[str] = field(default_factory=set)
     _targets: dict[Path, str] = field(default_factory=dict)
     _above: dict[Path, str] = field(default_factory=dict)
@@ -176,7 +179,7 @@ class _Planner:
             self.problems.append(use.at.problem(found.message, found.hint))
             return None
         network = use.network or found.sidecar.network
-        return self._step(found, network == "full", use)
+        return self._step(found, use.name, network == "full", use)
 
     def _write(self, place: places.Destination) -> PlannedStep | None:
         return self._placed(place, "write", None)
@@ -197,10 +200,13 @@ class _Planner:
             return None
         declared = found.sidecar.network or (write.sidecar.network if write else None)
         if declared is None:
-            return self._step(found, places.is_remote(place.location.text), None)
-        return self._step(found, declared == "full", None)
+            network = places.is_remote(place.location.text)
+            return self._step(found, place.type.text, network, None)
+        return self._step(found, place.type.text, declared == "full", None)
 
-    def _step(self, found: Extension, network: bool, use: ExtensionUse | None) -> PlannedStep:
+    def _step(
+        self, found: Extension, name: str, network: bool, use: ExtensionUse | None
+    ) -> PlannedStep:
         sidecar = found.sidecar
         own = use or Sidecar()  # what the definitions say, or nothing
         return PlannedStep(
@@ -211,7 +217,16 @@ class _Planner:
             memory_bytes=own.memory_bytes or sidecar.memory_bytes,
             pids=own.pids or sidecar.pids,
             max_output_bytes=own.max_output_bytes or sidecar.max_output_bytes,
+            loop_devices=self._loop_devices(found, name),
         )
+
+    def _loop_devices(self, found: Extension, name: str) -> int:
+        """Return how many loop devices an extension asks for and may have."""
+        origin = grants.origin(found, name, self.granted)
+        allowed = self.catalogue.policy.loop_devices(found.sha256, found.path) if origin else 0
+        if origin and not allowed:
+            self.refused.append(grants.Refused(extension=found, origin=origin))
+        return allowed
 
     def _target(
         self, one: ResolvedDeployment, place: places.Destination, write: PlannedStep | None

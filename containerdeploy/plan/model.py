@@ -38,7 +38,10 @@ class PlannedComponent:
 
 @frozen
 class PlannedStep:
-    """One run of one extension with what it may use; limits None means the default."""
+    """One run of one extension with what it may use; limits None means the default.
+
+    `loop_devices` is how many it may have at a time: 0 unless that is granted.
+    """
 
     extension: Extension
     network: bool
@@ -47,6 +50,7 @@ class PlannedStep:
     memory_bytes: int | None = None
     pids: int | None = None
     max_output_bytes: int | None = None
+    loop_devices: int = 0
 
 
 @frozen
@@ -72,6 +76,11 @@ class PlannedDeployment:
     metadata: str
     components: tuple[PlannedComponent, ...] = ()
     subsystems: tuple["PlannedDeployment", ...] = ()
+
+    @property
+    def steps(self) -> tuple[PlannedStep, ...]:
+        """Return what is run, in order."""
+        return tuple(one for one in (self.check, *self.configure, self.write) if one is not None)
 
     @property
     def sources(self) -> tuple[PlannedSource, ...]:

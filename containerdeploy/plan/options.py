@@ -7,6 +7,7 @@ from containerdeploy.errors import Problem
 from containerdeploy.extension import Extension, ExtensionKind, Fault
 from containerdeploy.frozen import NOTHING, frozen
 from containerdeploy.plan.model import Verb
+from containerdeploy.policy import Policy
 from containerdeploy.source import Located, NotFound
 
 
@@ -15,9 +16,9 @@ class Options:
     """What the command line asked for.
 
     `assignments` are the words NAME.KEY=VALUE, `artifacts` the words SYSTEM=PATH, `env` the values
-    of the names given with --env. With `partial` only components are deployed, and `artifacts` are
-    the words COMPONENT=PATH. `output_dir` is where relative locations begin, None the current
-    directory.
+    of the names given with --env, `grants` the words NAME=loop. With `partial` only components are
+    deployed, and `artifacts` are the words COMPONENT=PATH. `output_dir` is where relative locations
+    begin, None the current directory.
     """
 
     verb: Verb = "deploy"
@@ -28,6 +29,7 @@ class Options:
     artifacts_dir: Path | None = None
     output_dir: Path | None = None
     partial: bool = False
+    grants: tuple[str, ...] = ()
     image: str | None = None
     timeout_s: float | None = None
     source_date_epoch: int | None = None
@@ -50,3 +52,4 @@ class Catalogue:
     components: Mapping[str, Located | NotFound] = NOTHING
     problems: tuple[Problem, ...] = ()
     definitions_version: str = ""
+    policy: Policy = Policy(path=Path("policy.yaml"))

@@ -24,6 +24,8 @@ TREE = "/tree"
 EXTENSIONS = "/extensions"
 TMPDIR = "/var/tmp"
 PARENT_TREE = "/parent"
+LOOPS = "/loops"
+LOOP_PROGRAMS = ("losetup", "mount", "umount")
 
 Compression = Literal["none", "gz", "xz", "bz2", "zst"]
 StepKind = Literal["base", "metadata", "check", "configure", "write"]
@@ -74,7 +76,10 @@ class Component:
 
 @frozen
 class Step:
-    """One run of one extension. `id` is unique in the job and names the step in every event."""
+    """One run of one extension. `id` is unique in the job and names the step in every event.
+
+    `loop_devices` is how many it may have at a time, by asking the agent.
+    """
 
     id: str
     kind: StepKind
@@ -83,6 +88,7 @@ class Step:
     environment: Mapping[str, str]
     network: bool = False
     tree: TreeAccess = "read-only"
+    loop_devices: int = 0
     limits: Limits = Limits()
 
 

@@ -78,8 +78,8 @@ def test_every_engine_makes_the_same_bytes(partial: tuple[World, Ended]) -> None
 
 
 def test_the_record_shows_the_components(partial: tuple[World, Ended]) -> None:
-    world, _ = partial
-    record = json.loads(world.command("show", "last", "--json").out)
+    world, ended = partial
+    record = json.loads(world.command("show", ended.happenings[0]["run"], "--json").out)
     (system,) = record["header"]["plan"]["systems"]
     named = [[part["name"] for part in one["components"]] for one in system["deployments"]]
     assert named == [["base", "hello"]] * 2

@@ -74,6 +74,11 @@ class Site:
         return self.directory / self.home_name
 
     @property
+    def policy(self) -> Path:
+        """The operator's policy, which is only there where a test wrote one."""
+        return self.directory / "policy.yaml"
+
+    @property
     def store_name(self) -> str:
         return f"containerdeploy-{self.mark}"
 
@@ -90,6 +95,7 @@ class Site:
             "PYTHONPATH": python_path(),
             "CONTAINERDEPLOY_HOME": str(self.home),
             "CONTAINERDEPLOY_STORE": self.store_name,
+            "CONTAINERDEPLOY_POLICY": str(self.policy),
         }
 
     def argv(self, verb: str, *arguments: object) -> list[str]:
