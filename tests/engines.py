@@ -41,6 +41,7 @@ PACKAGES = {
         "getfacl": "acl",
         "getfattr": "attr",
         "igzip": "isal",
+        "mkfs.btrfs": "btrfs-progs",
         "mkfs.ext4": "e2fsprogs",
         "mmdebstrap": "mmdebstrap",
         "newuidmap": "uidmap",

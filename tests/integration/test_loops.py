@@ -107,10 +107,17 @@ def test_partitions_are_written_through_devices_of_their_own(world: World, tmp_p
 
 
 def test_a_disk_of_btrfs_is_written(world: World) -> None:
-    if world.site.is_api or not shutil.which("mkfs.btrfs"):
-        pytest.skip("mkfs.btrfs is not among the tools")
-    ended = deploy(world, "partitioned", *GRANTS[1:], MKFS="mkfs.btrfs -q")
+    if not (world.site.is_api or shutil.which("mkfs.btrfs")):
+        pytest.skip("mkfs.btrfs is not among this host's tools")
+    before = world.site.residue()
+    image = ("--image", "legacy") if world.site.is_api else ()
+    ended = deploy(world, "partitioned", *GRANTS[1:], *image, MKFS="mkfs.btrfs -q")
     assert ended.code == 0, str(ended)
+    assert "mounted: ['/dev/loop0', '/dev/loop1']" in ended.log()
+    with (world.out / "disk.img").open("rb") as disk:
+        disk.seek((17 << 20) + 0x10040)
+        assert disk.read(8) == b"_BHRfS_M"
+    assert world.site.left_since(before) == {}
 
 
 def test_what_is_left_mounted_is_written_out_and_gone(world: World) -> None:
