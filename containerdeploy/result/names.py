@@ -8,14 +8,18 @@ from urllib.parse import quote
 
 from containerdeploy import wire
 
-RUN_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{6}")
+RUN_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{9}")
 _MAX_NAME = 100
 
 
 def new_run_id(now: datetime | None = None) -> str:
-    """Return an id that sorts by time and that no other run has: 20260102T030405-1a2b3c."""
+    """Return an id that sorts by time and that no other run has: 20260102T030405-1a21b3c4d.
+
+    The first three digits after the second are parts of it, the others chance.
+    """
     moment = (now or datetime.now(UTC)).astimezone(UTC)
-    return f"{moment:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    part = moment.microsecond * 0x1000 // 1_000_000
+    return f"{moment:%Y%m%dT%H%M%S}-{part:03x}{secrets.token_hex(3)}"
 
 
 def safe_name(name: str) -> str:

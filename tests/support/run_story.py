@@ -13,7 +13,7 @@ from containerdeploy.result import (
     SystemStarted,
 )
 
-RUN = "20260102T030405-abc123"
+RUN = "20260102T030405-abc123abc"
 DIGEST = "0123456789abcdef" * 4
 
 

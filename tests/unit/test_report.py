@@ -116,7 +116,7 @@ def test_a_step_found_in_the_store_says_so() -> None:
 
 
 def test_a_failure_tells_the_step_both_streams_the_log_and_what_to_try(tmp_path: Path) -> None:
-    run = "20260102T030405-abc123"
+    run = "20260102T030405-abc123abc"
     header = RunHeader(run=run, verb="deploy", cluster="x")
     said = [log("simple-network", "ERROR: bad address"), log("simple-network", "trace", "stderr")]
     with RunRecord(tmp_path, header) as record:

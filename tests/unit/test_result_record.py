@@ -184,7 +184,7 @@ def test_every_changed_path_is_in_the_events(tmp_path: Path) -> None:
 
 
 def run_ids(count: int) -> list[str]:
-    return [f"202601{day:02}T000000-00000{day % 10}" for day in range(1, count + 1)]
+    return [f"202601{day:02}T000000-00000{day % 10}000" for day in range(1, count + 1)]
 
 
 def test_the_oldest_records_go_and_a_live_one_stays(tmp_path: Path) -> None:
@@ -213,6 +213,7 @@ def test_pruning_follows_no_link_and_touches_nothing_else(tmp_path: Path) -> Non
 def test_run_ids_sort_by_time_and_are_unique() -> None:
     early = new_run_id(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     assert early.startswith("20260102T030405-")
+    assert early < new_run_id(datetime(2026, 1, 2, 3, 4, 5, 1000, tzinfo=UTC))
     assert early < new_run_id(datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC))
     assert len({new_run_id() for _ in range(100)}) == 100
 

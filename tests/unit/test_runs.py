@@ -21,7 +21,7 @@ from containerdeploy.result import (
     RunRecord,
 )
 
-OLD, NEW = "20260101T000000-aaaaaa", "20260102T000000-bbbbbb"
+OLD, NEW = "20260101T000000-aaaaaaaaa", "20260102T000000-bbbbbbbbb"
 
 
 def header(run: str) -> RunHeader:
