@@ -201,14 +201,13 @@ def test_an_extension_runs_by_its_first_line(world: World, script: str, mode: in
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o644])
-def test_a_missing_interpreter_is_told_apart_from_a_failure(world: World, mode: int) -> None:
+def test_a_missing_interpreter_is_told_before_anything_starts(world: World, mode: int) -> None:
     world.extension("it.configure", "#!/usr/bin/morph-python2\nprint 1\n", mode=mode)
     world.system("s", {"s": {"type": "tar", "location": "s.tar"}}, "it")
     ended = world.deploy()
-    assert ended.code == 1
-    (step,) = ended.steps("configure")
-    assert step["outcome"] == "cannot start"
-    assert "morph-python2" in ended.out
+    assert ended.code == 2
+    assert "extensions/it.configure needs /usr/bin/morph-python2: not " in ended.err
+    assert not ended.happenings
 
 
 def test_one_without_run_bit_and_first_line_is_refused_before_anything_starts(world: World) -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import uuid
 from pathlib import Path
 
 import manifests
@@ -23,15 +24,16 @@ class OldDefinitions:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.root = site.directory / "old" / "definitions"
-        self.out = site.directory / "old" / "out"
+        directory = site.directory / f"old-{uuid.uuid4().hex[:8]}"
+        self.root = directory / "definitions"
+        self.out = directory / "out"
         shutil.copytree(DEFINITIONS, self.root)
         self.out.mkdir()
         for path in self.root.rglob("*"):
             path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
         for manifest in (self.root / "sources").glob("*.tree"):
             manifests.make_source(manifest, manifest.with_suffix(".tar"))
-        site.give(site.directory / "old")
+        site.give(directory)
 
     def deploy(self, cluster: str, *words: str, verb: str = "deploy") -> Ended:
         """Run a cluster; its results lie in a directory of its own below `out`."""
