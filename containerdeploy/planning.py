@@ -49,14 +49,21 @@ def prepare(
 
 
 def validate(
-    cluster_path: Path, definitions: Path | None, options: Options, builtin: Path = BUILTIN
+    cluster_path: Path,
+    definitions: Path | None,
+    options: Options,
+    builtin: Path = BUILTIN,
+    *,
+    policy: Policy | None = None,
 ) -> tuple[Plan, tuple[str, ...]]:
     """Check all that `prepare` checks, but let sources and targets be as they are.
 
-    Returns the plan and a note for every source that is not there yet.
+    `policy` stands for the operator's. Returns the plan and a note for every source that is not
+    there yet.
     """
     options = replace(options, output_dir=(options.output_dir or Path()).absolute())
     cluster, catalogue = _read(cluster_path, definitions, options, builtin)
+    catalogue = replace(catalogue, policy=policy or catalogue.policy)
     notes: list[str] = []
 
     def eventual(found: Located | NotFound) -> Located:

@@ -38,8 +38,8 @@ TABLE = {
         *("definition", "document", "extension", "places", "plan", "policy", "source", "errors"),
     },
     "migration": {
-        *("definition", "document", "extension", "images", "plan", "planning", "sidecar"),
-        *("source", "errors"),
+        *("definition", "document", "extension", "images", "plan", "planning", "policy"),
+        *("sidecar", "source", "errors"),
     },
     "conduct": {"wire", "errors"},
     "result": {"wire", "errors"},

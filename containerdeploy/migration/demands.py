@@ -39,15 +39,20 @@ _FORBIDDEN = {
     "docker": "speaks to a container engine",
 }
 _HARMLESS = {"systemctl": "--root", "mknod": " p"}
+_BY_GRANT = frozenset(["losetup", "mount", "umount"])
 _LOOP = re.compile(r"\bloop\b|losetup")
 
 
 def tools(calls: Sequence[Call]) -> dict[str, int]:
-    """Return the programs that not every image has, each with the line that calls it first."""
+    """Return the programs that not every image has, each with the line that calls it first.
+
+    What a grant of loop devices brings along is left out where loop devices are used.
+    """
     found: dict[str, int] = {}
+    granted = _BY_GRANT if loop(calls) else frozenset[str]()
     for call in calls:
         name = _name(call)
-        if name in images.ONLY_LEGACY or name in _NOWHERE:
+        if name not in granted and (name in images.ONLY_LEGACY or name in _NOWHERE):
             found.setdefault(name, call.line)
     return found
 

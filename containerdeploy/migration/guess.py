@@ -19,6 +19,8 @@ _NO_PARAMETERS = frozenset(
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?")
 _MAX_USERS = 4
 _HEADER = "# Guessed by containerdeploy migrate from what the extension was seen to do.\n"
+# Asking for it in earnest would stop every plan until the operator's policy allows it.
+_ASKS = "grants: []  # it mounts through loop devices: [loop], once the operator's policy allows it"
 
 
 @frozen
@@ -35,6 +37,7 @@ class Guess:
     tools: tuple[str, ...] = ()
     network: bool = False
     tree: bool = False
+    loop: bool = False
     legacy: str = ""
     remarks: tuple[Remark, ...] = ()
 
@@ -46,6 +49,7 @@ class Guess:
         lines += [f"tools: [{', '.join(self.tools)}]"] if self.tools else []
         lines += ["network: full"] if self.network else []
         lines += ["tree: writable"] if self.tree else []
+        lines += [_ASKS] if self.loop else []
         return _HEADER + "\n".join(lines) + "\n" if lines else ""
 
     def part(self) -> Part:
@@ -67,6 +71,7 @@ def guess(use: Use, sight: Sight, manual: str, declared: Sidecar) -> Guess:
         tools=tools,
         network=line is not None,
         tree=is_write and sight.changes_tree is not None,
+        loop=demands.loop(sight.calls) is not None,
         legacy=_legacy(use, tools),
     )
     remarks = [*_what(use, sight), *(remark for _, told in chosen for remark in told)]
@@ -77,7 +82,9 @@ def guess(use: Use, sight: Sight, manual: str, declared: Sidecar) -> Guess:
     if made.tree:
         at = sight.changes_tree or 1
         remarks.append(_remark(use, "guessed", at, "changes the tree that it writes"))
-    remarks += [_trouble(use, oddity) for oddity in _oddities(sight)]
+    remarks += [
+        _trouble(use, oddity) for oddity in _oddities(sight, has_grant="loop" in declared.grants)
+    ]
     if use.has_sidecar:
         told = _remark(use, "found", 1, "has a sidecar already, which stays as it is")
         keep = [one for one in remarks if one.weight == "trouble"]
@@ -169,12 +176,12 @@ def _tools(use: Use, sight: Sight, tools: Sequence[str]) -> Iterator[Remark]:
         yield _remark(use, "guessed", lines.get(name, 1), text)
 
 
-def _oddities(sight: Sight) -> Iterator[Oddity]:
+def _oddities(sight: Sight, *, has_grant: bool) -> Iterator[Oddity]:
     yield from sight.oddities
     yield from demands.nowhere(sight.calls)
     yield from demands.refused(sight.calls)
-    if call := demands.loop(sight.calls):
-        advice = "an operator has to allow it"
+    if not has_grant and (call := demands.loop(sight.calls)):
+        advice = "write 'grants: [loop]' into its sidecar; the operator's policy has to allow it"
         yield Oddity(line=call.line, text="mounts through a loop device", advice=advice)
 
 

@@ -11,6 +11,7 @@ from containerdeploy.frozen import frozen, replace
 from containerdeploy.migration import survey
 from containerdeploy.migration.model import NewFile
 from containerdeploy.plan import Options, Plan, PlannedDeployment, PlannedStep, Verb
+from containerdeploy.policy import Policy, Rule
 
 MAX_SHOWN = 20
 _PARAMETER = "parameter "
@@ -90,13 +91,21 @@ def prove(
         mirror.fill(kept, _sources(old.values()), native.files)
         cluster, root = mirror.of(native.cluster), mirror.of(native.root)
         try:
-            new = survey.plans(cluster, root, options, builtin)
+            new = survey.plans(cluster, root, options, builtin, _policy(old.values()))
         except DeployError as err:
             told = (err.details or err.brief).replace(os.path.relpath(mirror.top), "")
             raise Differs(told.replace(str(mirror.top), "").splitlines()) from err
         lines = [line for verb in old for line in _differences(old[verb], new.get(verb), expected)]
     if lines:
         raise Differs(lines)
+
+
+def _policy(plans: Iterable[Plan]) -> Policy:
+    """Return a policy that allows what the old form is allowed; paths are others in a mirror."""
+    steps = (step for one in survey.every(plans) for step in survey.steps(one))
+    granted = {step.extension.sha256: step.loop_devices for step in steps if step.loop_devices}
+    rules = (Rule(sha256=sha256, devices=count) for sha256, count in granted.items())
+    return Policy(path=Path(), loop=tuple(rules))
 
 
 def _read_by(plans: Sequence[Plan], root: Path) -> Iterator[Path]:
@@ -163,7 +172,7 @@ def _of_step(step: PlannedStep, expected: Expected) -> str:
     network = step.network or found.path in expected.networked
     where = found.relative or f"built-in {found.name}"
     words = (where, found.kind, found.sha256, found.interpreter, network, limits)
-    return " ".join(map(str, (*words, step.max_output_bytes)))
+    return " ".join(map(str, (*words, step.max_output_bytes, step.loop_devices)))
 
 
 def _change(fact: str, was: str | None, now: str | None) -> str:

@@ -14,6 +14,7 @@ _PREFIX = re.compile(r"[A-Z][A-Z0-9_]*")
 _BOOLEAN = re.compile(r"[\"'](?:True|False|true|false|yes|no)[\"']|bool", re.IGNORECASE)
 _RUNS = re.compile(r"call|run|Popen|system|popen|\w*(?:check|run|exec|spawn)\w*")
 _COMMAND = re.compile(r"cmd|command|argv|args")
+_NEAR = 300
 _LAYOUT = (tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT)
 
 
@@ -62,7 +63,7 @@ def reads(program: Program, readers: Sequence[str] = ()) -> tuple[Read, ...]:
     found: list[Read] = []
     for place in range(len(program.words)):
         if read := _read(program, place, names) or _called(program, place, readers):
-            line = program.lines[read.line - 1]
+            line = program.lines[read.line - 1][:_NEAR]
             is_boolean = read.is_boolean or bool(_BOOLEAN.search(line))
             found.append(Read(**{**vars(read), "is_boolean": is_boolean}))
     return (*_prefixes(program), *found)
@@ -86,7 +87,7 @@ def calls(program: Program) -> Iterator[Call]:
     for place, word in enumerate(program.words):
         first = (word.value or "").split()[:1]
         if first and _begins_command(program, place):
-            words = " ".join(program.lines[word.line - 1 : word.line + 3])
+            words = " ".join(line[:_NEAR] for line in program.lines[word.line - 1 : word.line + 3])
             yield Call(program=first[0], line=word.line, words=words)
 
 

@@ -1,6 +1,7 @@
 """What a shell script reads from its environment and calls; it is looked at, never run."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -17,21 +18,23 @@ _ASSIGNED = re.compile(
     re.MULTILINE,
 )
 _NOUNSET = re.compile(
-    r"^\s*set\s(?:[^\n#]*\s)?(?:-\w*u|-o\s+nounset)|^#!\S+.*\s-\w*u", re.MULTILINE
+    r"^[ \t]*set\s(?:[^\n#]{0,200}\s)?(?:-\w*u|-o\s+nounset)|^#!\S+[^\n]{0,200}\s-\w*u",
+    re.MULTILINE,
 )
 _LISTED = re.compile(
-    r"(?:\benv\b|\bprintenv\b|\bset\s*\|)[^\n]*?\^\(?(?P<grep>[A-Z][A-Z0-9]*_[A-Z0-9_]*)"
+    r"(?:\benv\b|\bprintenv\b|\bset\s*\|)[^\n]{0,200}?\^\(?(?P<grep>[A-Z][A-Z0-9]*_[A-Z0-9_]*)"
     r"|\$\{!(?P<bash>[A-Z]\w*)[@*]\}"
     r"|\bcompgen\s+-[ve]\s+(?P<compgen>[A-Z]\w*)"
 )
+_BEFORE = r"(?:then|else|do|if|elif|while|until|exec|time|env|command|nice|sudo|xargs)\s"
 _CALL = re.compile(
-    r"(?:^|[;&|({`!]|\$\(|(?<![\w-])(?:then|else|do|if|elif|while|until|exec|time|env|command|nice"
-    r"|sudo|xargs)\s)\s*(?:[A-Za-z_]\w*=\S*\s+)*(?!(?:then|else|do|if|elif|while|until|exec|time"
-    r"|env|command|nice|sudo|xargs)\s)(?P<call>(?:/[\w./-]+/)?[A-Za-z][\w.+-]*)(?![\w=])",
+    rf"(?:^|[;&|({{`!]|\$\(|(?<![\w-]){_BEFORE})[ \t]*(?:[A-Za-z_]\w*=\S*[ \t]+)*(?!{_BEFORE})"
+    r"(?P<call>(?:/[\w./-]+/)?[A-Za-z][\w.+-]*)(?![\w=])",
     re.MULTILINE,
 )
 _HEREDOC = re.compile(r"<<-?[ \t]*(?P<quote>['\"\\]?)(?P<end>[A-Za-z_]\w*)['\"]?")
 _BOOLEAN = re.compile(r"[\"'\s=](?:True|False|true|false|yes|no)[\"'\s\])|]")
+_NEAR = 300
 _KEPT_FOR_SHELL = frozenset(
     "PATH HOME TMPDIR PWD OLDPWD IFS UPGRADE MORPH_LOG_FD LC_ALL LANG PYTHONPATH SHELL TERM USER "
     "PYTHONDONTWRITEBYTECODE SOURCE_DATE_EPOCH RANDOM SECONDS LINENO PPID UID EUID OPTARG OPTIND "
@@ -130,19 +133,19 @@ def calls(text: str) -> tuple[Call, ...]:
     """Return the programs that a script calls, as far as they are named in it."""
     views = _Views(text)
     views.look()
-    lines = text.split("\n")
+    lines = _Lines(text)
     return tuple(
         Call(
             program=found["call"],
-            line=(line := _line(text, found.start("call"))),
-            words=lines[line - 1],
+            line=lines.number(found.start("call")),
+            words=lines.around(found.start("call")),
         )
         for found in _CALL.finditer("".join(views.code))
     )
 
 
 def _single(text: str, live: str, assigned: dict[str, int], *, is_strict: bool) -> Iterator[Read]:
-    lines = text.split("\n")
+    lines = _Lines(text)
     for found in _READ.finditer(live):
         name = found["bare"] or found["name"]
         if name in _KEPT_FOR_SHELL or name.startswith("BASH"):
@@ -150,14 +153,13 @@ def _single(text: str, live: str, assigned: dict[str, int], *, is_strict: bool) 
         if assigned.get(name, len(live)) < found.start():
             continue
         sign = (found["sign"] or "").lstrip(":")
-        line = _line(text, found.start())
         yield Read(
             name=name,
-            line=line,
+            line=lines.number(found.start()),
             is_needed=sign == "?" or (is_strict and not sign),
             default=found["word"] if sign in ("-", "=") and sign else None,
             is_sure=name.isupper() and (name not in assigned or sign in ("-", "=", "?")),
-            is_boolean=bool(_BOOLEAN.search(lines[line - 1] + " ")),
+            is_boolean=bool(_BOOLEAN.search(lines.around(found.start()) + " ")),
         )
 
 
@@ -173,14 +175,28 @@ def _assigned(live: str) -> dict[str, int]:
 
 
 def _listed(text: str) -> Iterator[Read]:
+    lines = _Lines(text)
     for found in _LISTED.finditer(text):
         prefix = found["grep"] or found["bash"] or found["compgen"]
-        yield Read(name=f"{prefix}*", line=_line(text, found.start()))
+        yield Read(name=f"{prefix}*", line=lines.number(found.start()))
 
 
 def _is_listed(one: Read, listed: list[Read]) -> bool:
     return any(one.name == prefix.name[:-1] for prefix in listed)
 
 
-def _line(text: str, at: int) -> int:
-    return text.count("\n", 0, at) + 1
+class _Lines:
+    """Where the lines of a text begin, to number a place without counting from the start."""
+
+    def __init__(self, text: str) -> None:
+        self._starts = [found.end() for found in re.finditer(r"^", text, re.MULTILINE)]
+        self._text = text
+
+    def number(self, at: int) -> int:
+        return max(bisect_right(self._starts, at), 1)
+
+    def around(self, at: int) -> str:
+        """Return the line of a place, of a very long one the part that is near."""
+        start = self._text.rfind("\n", max(0, at - _NEAR), at) + 1 or max(0, at - _NEAR)
+        stop = self._text.find("\n", at, at + _NEAR)
+        return self._text[start : at + _NEAR if stop < 0 else stop]

@@ -9,7 +9,7 @@ from containerdeploy.frozen import replace
 from containerdeploy.migration import python, shell
 from containerdeploy.migration.model import Oddity, Read, Sight
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 256 << 10
 _SHELLS = frozenset(["sh", "bash", "dash", "ksh", "zsh"])
 _PYTHON_2 = frozenset(["python", "python2", "python2.6", "python2.7"])
 _OTHERS = re.compile(
@@ -29,13 +29,17 @@ _NETWORK_MODULES = frozenset(
 )
 _SECRET_NAME = re.compile(r"PASS(?:W|PHRASE)|SECRET|TOKEN|PRIVATE|CREDENTIAL|API_?KEY|(?:^|_)PSK")
 _SECRET_USE = re.compile(r"chpasswd|openssl passwd|mkpasswd|\bcrypt\b|sshpass|usermod\s+-p|getpass")
-_WRITES = re.compile(r">\s*\"?\$\{?1\}?\"?/|(?:mkdir|install|touch|rm)\b[^\n|;]*\s\"?\$\{?1\}?\"?/")
+_WRITES = re.compile(
+    r">[ \t]*\"?\$\{?1\}?\"?/"
+    r"|(?:mkdir|install|touch|rm)\b[^\n|;]{0,200}\s\"?\$\{?1\}?\"?/"
+)
+_NEAR = 300
 
 
 def look(path: Path, interpreter: str) -> Sight:
     """Read the extension at `path`, which `interpreter` (a path or name, "" for none) runs."""
     with path.open("rb") as file:
-        data = file.read(MAX_BYTES)
+        data = file.read(MAX_BYTES + 1)
     name = interpreter.rpartition("/")[2]
     if not interpreter or b"\0" in data:
         return _compiled()
@@ -46,7 +50,11 @@ def look(path: Path, interpreter: str) -> Sight:
         seen = _python(text, path.parent, 2 if name in _PYTHON_2 else 3)
     else:
         seen = _other(text, name)
-    marked = tuple(replace(one, is_secret=is_secret(one, text)) for one in seen.reads)
+    if len(data) > MAX_BYTES:
+        told = f"is larger than {MAX_BYTES} bytes: the rest of it was not looked at"
+        seen = replace(seen, oddities=(*seen.oddities, _unread(told)))
+    lines = text.split("\n")
+    marked = tuple(replace(one, is_secret=is_secret(one, lines)) for one in seen.reads)
     return replace(seen, reads=marked)
 
 
@@ -55,10 +63,9 @@ def names_secret(name: str) -> bool:
     return bool(_SECRET_NAME.search(name.upper()))
 
 
-def is_secret(read: Read, text: str) -> bool:
+def is_secret(read: Read, lines: Sequence[str]) -> bool:
     """Say whether a parameter's name, or the line that reads it, speaks of a secret."""
-    lines = text.split("\n")
-    here = lines[read.line - 1] if not read.path and read.line <= len(lines) else ""
+    here = lines[read.line - 1][:_NEAR] if not read.path and read.line <= len(lines) else ""
     return names_secret(read.name) or bool(_SECRET_USE.search(here))
 
 

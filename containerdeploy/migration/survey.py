@@ -10,6 +10,7 @@ from containerdeploy.extension import Extension
 from containerdeploy.frozen import replace
 from containerdeploy.migration.model import Given, Use
 from containerdeploy.plan import Options, Plan, PlannedDeployment, PlannedStep, Verb
+from containerdeploy.policy import Policy
 
 MAX_CLUSTERS = 200
 _SUFFIXES = (".morph", ".yaml", ".yml")
@@ -32,10 +33,12 @@ def names_by_verb(cluster: Cluster) -> dict[Verb, tuple[str, ...]]:
     }
 
 
-def plans(path: Path, root: Path, options: Options, builtin: Path) -> dict[Verb, Plan]:
+def plans(
+    path: Path, root: Path, options: Options, builtin: Path, policy: Policy | None = None
+) -> dict[Verb, Plan]:
     """Plan a cluster for each verb that it has deployments for; sources may be missing.
 
-    Raises as planning does.
+    `policy` stands for the operator's. Raises as planning does.
     """
     cluster = definition.load(path, root)
     made: dict[Verb, Plan] = {}
@@ -43,7 +46,7 @@ def plans(path: Path, root: Path, options: Options, builtin: Path) -> dict[Verb,
         chosen = () if names == cluster.deployment_names() else names
         if names or (verb == "deploy" and not cluster.deployment_names()):
             asked = replace(options, verb=verb, deployments=chosen)
-            made[verb], _ = planning.validate(path, root, asked, builtin)
+            made[verb], _ = planning.validate(path, root, asked, builtin, policy=policy)
     return made
 
 

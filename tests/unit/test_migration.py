@@ -253,6 +253,23 @@ def test_network_and_changes_to_the_tree_are_declared(old):
     assert "needs the network: uses ssh" in told(report, "my tools/put.write")
 
 
+def test_a_loop_mount_is_told_of_and_planned_as_before_until_the_policy_allows_it(old):
+    old.program("my tools/put.write", '#!/bin/sh\nmount -o loop "$2" /mnt\n')
+    report = old.migrate()
+    assert "trouble: mounts through a loop device" in told(report, "my tools/put.write")
+    assert "grants: []  # " in (old.root / "my tools/put.write.yaml").read_text()
+    assert old.sidecar("my tools/put.write").grants == ()
+
+
+def test_what_the_policy_allows_the_old_form_it_allows_the_native_one(old, monkeypatch):
+    old.write("my tools/put.write.yaml", "grants: [loop]\n")
+    policy = Path(os.environ["CONTAINERDEPLOY_HOME"]) / "policy.yaml"
+    policy.write_text(f"grants: {{loop: [{{path: {old.root}/my tools/put.write}}]}}\n")
+    policy.chmod(0o644)
+    monkeypatch.setenv("CONTAINERDEPLOY_POLICY", str(policy))
+    assert old.migrate()["files"]
+
+
 def test_a_subsystems_needs_are_its_parents(old):
     old.program("extensions/inner.configure", "#!/usr/bin/python2\n")
     old.program("my tools/put.write", "#!/bin/sh\n")

@@ -1,5 +1,6 @@
 """What is seen in an extension's text without running it."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,18 @@ def test_what_no_extension_may_is_told(line, told):
 )
 def test_only_what_begins_a_command_is_a_program_of_python(call, expected):
     assert list(demands.tools(tuple(python.calls(python.split(call))))) == expected
+
+
+def test_loop_devices_are_seen_and_what_a_grant_of_them_brings_is_no_tool():
+    calls = shell.calls("losetup -f x; if mount -o loop a b; then mkfs.btrfs x; umount b; fi")
+    assert demands.loop(calls) is not None
+    assert list(demands.tools(calls)) == ["mkfs.btrfs"]
+
+
+@pytest.mark.parametrize("piece", ["\n", "rm ", "$A ", "set ", "env ", "<<E\n", "a=b ", '"$(', "("])
+@pytest.mark.parametrize("interpreter", ["sh", "python"])
+def test_a_text_that_never_ends_is_read_in_seconds(tmp_path, piece, interpreter):
+    started = time.process_time()
+    seen = see(tmp_path, piece * 100_000, interpreter)
+    assert seen.language
+    assert time.process_time() - started < 20
