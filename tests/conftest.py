@@ -2,7 +2,8 @@
 
 A test that needs an engine carries its marker (docker, podman, local, kernel). Where the engine is
 missing the test is skipped, or fails where CONTAINERDEPLOY_REQUIRE names the engine; the line
-before pytest's last tells what could not be tested.
+before pytest's last tells what could not be tested. What needs no container engine goes first:
+engines may still be starting (engines.py).
 """
 
 import functools
@@ -19,8 +20,11 @@ from pathlib import Path
 import pytest
 from sites import Person
 
+from tests import announcement
+
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "images"
+WITHOUT_ENGINES = ("tests/unit/", "tests/test_architecture.py", "tests/kernel/")
 KINDS = ("docker", "podman", "local", "kernel")
 NOT_TESTED = pytest.StashKey[dict[str, str]]()
 # A real system with set-id programs and a file capability (ping's).
@@ -34,7 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the benchmarks out unless `-m` asks for them."""
+    """Let go first what needs no engine; leave the benchmarks out unless `-m` asks for them."""
+    items.sort(key=needs_engines)
     if "bench" in config.option.markexpr:
         return
     left_out = [item for item in items if item.get_closest_marker("bench")]
@@ -42,12 +47,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left_out)
 
 
+def needs_engines(item: pytest.Item) -> bool:
+    """Tell whether a test may look for a container engine."""
+    return not item.nodeid.startswith(WITHOUT_ENGINES)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what can't run here, or fail it where it is required."""
+    if needs_engines(item):
+        announcement.await_engines()
     for kind in filter(item.get_closest_marker, KINDS):
         if reason := why_without(kind):
             give_up(item.config, kind, reason)
+
+
+def pytest_sessionfinish() -> None:
+    """Let the engines' set-up say its words before pytest's last line."""
+    announcement.await_engines()
 
 
 def give_up(config: pytest.Config, kind: str, reason: str) -> None:

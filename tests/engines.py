@@ -4,6 +4,9 @@ An engine that answers is taken. Where none does, and this is root's Debian or U
 are installed and private engines started, which are gone when the command ends:
 
     python -m tests.engines python -m pytest
+
+The command runs while the engines start and get their images, which takes minutes on a machine
+that has none; announcement.py is how it learns of them.
 """
 
 import os
@@ -15,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests import daemons, leftovers
+from tests import announcement, daemons, leftovers
 
 ROOT = Path(__file__).resolve().parent.parent
 STARTERS = {"docker": daemons.docker_daemon, "podman": daemons.podman_service}
@@ -65,8 +68,7 @@ def main(argv: Sequence[str]) -> int:
         signal.signal(number, _interrupt)
     leftovers.adopt_orphans()
     try:
-        with engines(_required()) as environment:
-            return _run(argv, environment)
+        return _run(argv, _required())
     except KeyboardInterrupt:
         return 130
 
@@ -79,28 +81,53 @@ def _required() -> frozenset[str]:
     return frozenset(os.environ.get("CONTAINERDEPLOY_REQUIRE", "").replace(",", " ").split())
 
 
-@contextmanager
-def engines(required: frozenset[str]) -> Iterator[Mapping[str, str]]:
-    """Find or start the engines; yield the variables that tell the tests about them."""
+def _run(argv: Sequence[str], required: frozenset[str]) -> int:
+    """Run the command, and set up the engines beside it; return its exit code."""
     running = _find_running()
-    wanted = set(STARTERS) if not running else required & set(STARTERS)
+    wanted = frozenset(STARTERS) if not running else required & set(STARTERS)
     if can_install():
-        _install({"tools": PACKAGES["tools"]})
-    environment = {}
+        _install({name: PACKAGES[name] for name in ("tools", *sorted(wanted - set(running)))})
     with ExitStack() as stack:
         directory = stack.enter_context(leftovers.own_directory())
-        for flavour in STARTERS:
-            try:
-                address = running.get(flavour) or _start(
-                    flavour, flavour in wanted, directory, stack
-                )
-                _build_images(address)
-                environment[f"CONTAINERDEPLOY_TEST_{flavour.upper()}"] = address
-            except Unavailable as err:
-                say(f"{flavour}: {err}")
-                environment[f"CONTAINERDEPLOY_WITHOUT_{flavour.upper()}"] = str(err)
-        stack.callback(_leave_in_peace)
-        yield environment
+        announced = directory / "engines.json"
+        process = _start_command(argv, announced)
+        try:
+            announcement.announce(announced, _set_up(running, wanted, directory, stack))
+            code = leftovers.wait_reaping(process.pid)
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            leftovers.wait_reaping(process.pid, timeout_s=STOP_TIMEOUT_S)
+            raise
+        finally:
+            _leave_in_peace()
+        return 1 if code is None else code
+
+
+def _start_command(argv: Sequence[str], announced: Path) -> "subprocess.Popen[bytes]":
+    """Start it in a process group of its own, so that ^C reaches it once, through us."""
+    return subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, announcement.VARIABLE: str(announced)},
+        process_group=0,
+        preexec_fn=leftovers.die_with_parent(signal.SIGKILL),
+    )
+
+
+def _set_up(
+    running: Mapping[str, str], wanted: frozenset[str], directory: Path, stack: ExitStack
+) -> Mapping[str, str]:
+    """Have every engine with its images; return the variables that tell the tests about them."""
+    environment = {}
+    for flavour in STARTERS:
+        try:
+            address = running.get(flavour) or _start(flavour, flavour in wanted, directory, stack)
+            _build_images(address)
+            environment[f"CONTAINERDEPLOY_TEST_{flavour.upper()}"] = address
+        except Unavailable as err:
+            say(f"{flavour}: {err}")
+            environment[f"CONTAINERDEPLOY_WITHOUT_{flavour.upper()}"] = str(err)
+    return environment
 
 
 def _leave_in_peace() -> None:
@@ -132,7 +159,6 @@ def _start(flavour: str, is_wanted: bool, directory: Path, stack: ExitStack) -> 
         raise Unavailable("none answers, and another engine does")
     if not can_install():
         raise Unavailable("none answers, and only root on Debian or Ubuntu can start one")
-    _install({flavour: PACKAGES[flavour]})
     say(f"starting a private {flavour}")
     own = directory / flavour
     own.mkdir()
@@ -190,24 +216,6 @@ def _services_not_started() -> Iterator[None]:
         yield
     finally:
         policy.unlink()
-
-
-def _run(argv: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run in a process group of its own, so that ^C reaches the command once, through us."""
-    process = subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **environment},
-        process_group=0,
-        preexec_fn=leftovers.die_with_parent(signal.SIGKILL),
-    )
-    try:
-        code = leftovers.wait_reaping(process.pid)
-    except KeyboardInterrupt:
-        process.send_signal(signal.SIGINT)
-        leftovers.wait_reaping(process.pid, timeout_s=STOP_TIMEOUT_S)
-        raise
-    return 1 if code is None else code
 
 
 def say(text: str) -> None:

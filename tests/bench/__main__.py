@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from tests import announcement
 from tests.bench import cold, controller, engines, rows, timing, warm
 from tests.bench.rows import Row
 from tests.bench.world import World, world
@@ -21,6 +22,7 @@ Part = Callable[[World, int], Iterable[Row]]
 def main() -> int:
     """Measure what was asked for; 0 even where a target is missed, 1 where a row has no figure."""
     asked = _arguments()
+    announcement.await_engines()
     found: list[Row] = []
     with world() as place:
         for name in asked.what or PARTS:
