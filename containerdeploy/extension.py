@@ -19,6 +19,7 @@ ExtensionKind = Literal["configure", "check", "write"]
 KINDS: tuple[ExtensionKind, ...] = get_args(ExtensionKind)
 _FOLDER = "extensions"
 _MAX_LISTED = 10_000
+_ELF = b"\x7fELF"
 
 
 @frozen
@@ -187,11 +188,13 @@ def _unusable(path: Path, head: bytes, mode: int) -> Fault | None:
             message=f"the '#!' line of {str(path)!r} ends in a carriage return",
             hint="save the file with Unix line ends",
         )
-    if mode & 0o111 or _interpreter(head):
+    is_binary = head.startswith(_ELF)
+    if _interpreter(head) or (is_binary and mode & 0o111):
         return None
+    lack = "run bit" if is_binary else "'#!' line"
     return Fault(
-        message=f"the extension {str(path)!r} has no run bit and no '#!' line",
-        hint="set its run bit with chmod +x, or begin it with a line such as #!/bin/sh",
+        message=f"the extension {str(path)!r} has no {lack}",
+        hint="set it with chmod +x" if is_binary else "begin it with a line such as #!/bin/sh",
     )
 
 

@@ -1,5 +1,7 @@
 """Masks secret values in all that helpers say, also where a piece of a log ends inside of one."""
 
+import json
+import os
 from collections.abc import Iterable, Iterator
 
 from containerdeploy import wire
@@ -14,11 +16,13 @@ Stream = tuple[str, str, str]  # system, step, stream
 class Masking:
     """Gives every happening back without the secret values; the end of a log may come later.
 
-    Of a value of several lines each line is a secret too: programs print them one by one.
+    Of a value of several lines each line is a secret too: programs print them one by one. So is
+    what the value looks like between the quotes of JSON, Python or bash's `set -x`.
     """
 
     def __init__(self, values: Iterable[str]) -> None:
-        forms = {form for value in values for form in (value.strip("\n"), *value.splitlines())}
+        plain = {form for value in values for form in (value.strip("\n"), *value.splitlines())}
+        forms = {form for value in plain for form in (value, *_quoted(value))}
         self._secrets = tuple(sorted(form for form in forms if len(form) >= TELLING))
         self._held: dict[Stream, wire.Log] = {}
 
@@ -97,6 +101,16 @@ class Masking:
         safe = min((_beginning(secret, text) for secret in self._secrets), default=len(text))
         inside = (first for first, last in self._spans(text) if first < safe < last)
         return next(inside, safe)
+
+
+def _quoted(value: str) -> Iterator[str]:
+    """Yield a value as programs write it between quotes, without these."""
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield repr(value)[1:-1]
+    yield repr(os.fsencode(value))[2:-1]  # Python 2 knows only bytes
+    yield value.replace("'", "'\\''")  # bash
+    yield value.replace("'", "'\"'\"'")  # Python's shlex
 
 
 def _places(secret: str, text: str) -> Iterator[int]:

@@ -55,11 +55,12 @@ def secret_values(header: RunHeader) -> frozenset[str]:
 def masked(header: RunHeader) -> RunHeader:
     """Return the header without a secret's value."""
     names = frozenset(parameter.name for parameter in _secrets(header))
+    masking = Masking(secret_values(header))
     parameters = tuple(
-        replace(deployment, parameters=tuple(map(_mask_parameter, deployment.parameters)))
-        for deployment in header.parameters
+        replace(one, parameters=tuple(_mask_parameter(each, masking) for each in one.parameters))
+        for one in header.parameters
     )
-    plan = _mask_plan(header.plan, names, Masking(secret_values(header)))
+    plan = _mask_plan(header.plan, names, masking)
     return replace(header, parameters=parameters, plan=plan)
 
 
@@ -67,8 +68,9 @@ def _secrets(header: RunHeader) -> list[RecordedParameter]:
     return [one for deployment in header.parameters for one in deployment.parameters if one.secret]
 
 
-def _mask_parameter(parameter: RecordedParameter) -> RecordedParameter:
-    return replace(parameter, value=MASK) if parameter.secret else parameter
+def _mask_parameter(parameter: RecordedParameter, masking: Masking) -> RecordedParameter:
+    """Mask a secret's value, in other parameters too: a YAML alias may have put it there."""
+    return replace(parameter, value=MASK if parameter.secret else masking.text(parameter.value))
 
 
 def _mask_plan(value: Any, names: frozenset[str], masking: Masking) -> Any:

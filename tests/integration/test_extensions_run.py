@@ -210,18 +210,19 @@ def test_a_missing_interpreter_is_told_before_anything_starts(world: World, mode
     assert not ended.happenings
 
 
-def test_one_without_run_bit_and_first_line_is_refused_before_anything_starts(world: World) -> None:
-    world.extension("it.configure", "echo hello\n", mode=0o644)
+@pytest.mark.parametrize("mode", [0o755, 0o644])
+def test_one_without_first_line_is_refused_before_anything_starts(world: World, mode: int) -> None:
+    world.extension("it.configure", "echo hello\n", mode=mode)
     world.system("s", {"s": {"type": "tar", "location": "s.tar"}}, "it")
     ended = world.deploy()
     assert ended.code == 2
-    assert "no run bit and no '#!' line" in ended.err
+    assert "it.configure' has no '#!' line" in ended.err
     assert "systems/s.yaml:1:" in ended.err
     assert not ended.happenings
 
 
-def test_a_program_that_is_no_script_and_no_binary_cannot_start(world: World) -> None:
-    world.extension("it.configure", "\x00\x01 neither\n", mode=0o755)
+def test_a_binary_that_this_machine_does_not_run_cannot_start(world: World) -> None:
+    world.extension("it.configure", "\x7fELF but no more\n", mode=0o755)
     world.system("s", {"s": {"type": "tar", "location": "s.tar"}}, "it")
     ended = world.deploy()
     assert ended.code == 1

@@ -55,11 +55,24 @@ def test_with_run_bit_it_is_run_itself(definitions, finder):
     assert finder.find("x", "configure").interpreter == ()
 
 
-def test_without_run_bit_and_first_line_nothing_says_how_to_run_it(definitions, finder):
-    definitions.extension("x.configure", text="echo\n").chmod(0o644)
+@pytest.mark.parametrize("text", ["echo\n", "", "#!\n", "#! \necho\n"])
+@pytest.mark.parametrize("mode", [0o644, 0o755])
+def test_a_script_without_a_first_line_is_a_fault_whatever_its_mode(
+    definitions, finder, text, mode
+):
+    definitions.extension("x.configure", text=text).chmod(mode)
     fault = finder.find("x", "configure")
     assert isinstance(fault, Fault)
-    assert "has no run bit and no '#!' line" in fault.message
+    assert "has no '#!' line" in fault.message
+    assert "#!/bin/sh" in fault.hint
+
+
+def test_a_binary_needs_a_run_bit_and_no_first_line(definitions, finder):
+    binary = definitions.extension("x.configure", text="\x7fELF")
+    assert finder.find("x", "configure").interpreter == ()
+    binary.with_name("y.configure").write_bytes(b"\x7fELF")
+    fault = finder.find("y", "configure")
+    assert "has no run bit" in fault.message
     assert "chmod +x" in fault.hint
 
 

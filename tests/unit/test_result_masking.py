@@ -1,5 +1,8 @@
 """Secret values never leave the hall, however a log is cut into pieces."""
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 
 import pytest
@@ -80,6 +83,27 @@ def test_what_is_held_back_comes_before_the_end_of_its_step_or_system() -> None:
     end = list(masking.take(SystemFinished(system="web", outcome="failed")))
     assert said(end) == "open s"
     assert isinstance(end[-1], SystemFinished)
+
+
+NASTY = 'it\'s a "pa\\ss" wörd'
+PRINTERS = [
+    [sys.executable, "-c", "import json, os; print(json.dumps([os.environ['P']]))"],
+    [sys.executable, "-c", "import os; print([os.environ['P']], [os.environb[b'P']])"],
+    ["bash", "-xc", ': "$P"'],
+    [sys.executable, "-c", "import os, shlex; print(shlex.quote(os.environ['P']))"],
+]
+
+
+@pytest.mark.parametrize("argv", PRINTERS, ids=["JSON", "Python", "bash", "shlex"])
+def test_a_secret_between_quotes_is_masked_as_programs_print_it(argv: list[str]) -> None:
+    if not shutil.which(argv[0]):
+        pytest.skip(f"there is no {argv[0]}")
+    environment = {"P": NASTY, "LC_ALL": "C.UTF-8"}
+    ran = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True)
+    printed = ran.stdout + ran.stderr
+    assert NASTY not in printed, "it is printed in another form"
+    found = said(told([NASTY], log(printed), END))
+    assert "(secret)" in found and '"pa' not in found
 
 
 def test_short_values_stay_for_they_stand_everywhere() -> None:

@@ -42,6 +42,7 @@ from containerdeploy.result.names import safe_name
 SECRET = "correct horse"
 PARAMETERS = (
     RecordedParameter(name="HOSTNAME", value="web1", origin="clusters/x.yaml:9:5"),
+    RecordedParameter(name="ALIAS", value=f"key={SECRET}", origin="clusters/x.yaml:9:9"),
     RecordedParameter(name="API_KEY", value=SECRET, origin="--env API_KEY", secret=True),
     RecordedParameter(
         name="ROOT_PASSWORD", value="hunter2", origin="clusters/x.yaml:10:5", secret=True
