@@ -63,6 +63,8 @@ def read_policy(path: Path, definitions: Path) -> Policy:
         return Policy(path=path)
     except OSError as err:
         raise UsageError(f"the policy {path} can't be read", details=str(err)) from err
+    if not stat.S_ISREG(found.st_mode):
+        raise UsageError(f"the policy {path} is no regular file")
     if found.st_uid not in (0, os.geteuid()) or stat.S_IMODE(found.st_mode) & 0o022:
         raise UsageError(
             f"the policy {path} could have been written by others",

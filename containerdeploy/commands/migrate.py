@@ -66,7 +66,9 @@ def _lines(report: Report) -> Iterator[str]:
     yield from (f"wrote {shown(path)}" for path in report.files)
     if not report.files:
         yield "nothing had to be written: all of it is there already"
-    yield f"the native cluster is {shown(report.native)}; it plans as {shown(report.cluster)} does"
+    where = "" if report.native.parent == report.cluster.parent else "laid over the definitions, "
+    plans = f"{where}it plans as {shown(report.cluster)} does"
+    yield f"the native cluster is {shown(report.native)}; {plans}"
     if report.troubles:
         count = report.troubles
         yield f"{count} remark{'' if count == 1 else 's'} marked ! may keep it from running"

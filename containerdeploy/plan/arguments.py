@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from containerdeploy.definition import Cluster
-from containerdeploy.definition.cluster import check_setting_name
+from containerdeploy.definition.cluster import COMPONENTS, check_setting_name
 from containerdeploy.document import did_you_mean
 from containerdeploy.errors import PlanError
 from containerdeploy.plan.options import Options
 
 Assignments = Mapping[str, Mapping[str, str]]
+_ONLY_WRITTEN = ("can't be set here", "write it into the cluster, or give other --artifact's")
 
 
 def split_words(words: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -46,14 +47,20 @@ def split_assignment(word: str, known: Sequence[str]) -> tuple[str, str, str] | 
     for name in known:
         key, equals, value = word[len(name) + 1 :].partition("=")
         if word.startswith(name + ".") and equals and "." not in key:
-            wrong = check_setting_name(key)
+            wrong = _ONLY_WRITTEN if key == COMPONENTS else check_setting_name(key)
             return _fault(word, *wrong) if wrong else (name, key, value)
     head, equals, _ = word.partition("=")
     name, dot, _ = head.rpartition(".")
     if not equals or not dot:
         return _fault(word, "is not NAME.KEY=VALUE", None)
     names = f"the deployments are: {', '.join(sorted(known))}" if known else None
-    return _fault(word, f"there is no deployment {name!r}", did_you_mean(name, known) or names)
+    near = did_you_mean(_last(name), known) or names
+    return _fault(word, f"there is no deployment {name!r}", near)
+
+
+def _last(name: str) -> str:
+    """Return what the definitions call what is shown as DEPLOYMENT/SUBSYSTEM."""
+    return name.rpartition("/")[2]
 
 
 def _selection_faults(cluster: Cluster, options: Options) -> Iterable[str]:
@@ -62,7 +69,7 @@ def _selection_faults(cluster: Cluster, options: Options) -> Iterable[str]:
     for name in dict.fromkeys(options.deployments):
         if name in known:
             continue
-        if name in subsystems:
+        if _last(name) in subsystems:
             yield (
                 f"{name!r} is a subsystem and can't be deployed by itself "
                 "(deploy the system that holds it, or add a deployment of its own)"

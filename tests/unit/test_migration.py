@@ -200,6 +200,9 @@ def test_another_place_can_be_written_to(old, tmp_path_factory):
     report = old.migrate(output=out)
     assert old.files() == before
     assert report["native"] == str(out / "clusters/c.yaml")
+    source = (f"old one={old.root}/s.tar",)
+    words = run_migrate(old.root / "clusters/c.morph", None, artifacts=source, output=out)
+    assert "c.yaml; laid over the definitions, it plans as" in words
     shutil.copytree(out, old.root, dirs_exist_ok=True)
     assert old.migrate()["files"] == []
 
@@ -301,5 +304,6 @@ def test_every_habit_of_old_definitions_survives(habits, tmp_path, name):
         return
     assert ran.exception is None, ran.exception
     assert "plans as" in ran.output
+    assert "laid over" not in ran.output
     again = CliRunner().invoke(cli, ["migrate", str(root / "clusters" / name)])
     assert "nothing had to be written" in again.output

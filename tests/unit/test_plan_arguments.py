@@ -109,6 +109,17 @@ def test_a_subsystem_can_not_be_selected(definitions):
         definitions.plan(definitions.options(deployments=("sub",)))
 
 
+def test_a_subsystem_is_recognised_by_the_name_that_a_plan_shows(definitions):
+    definitions.cluster("a: {type: tar, location: a.tar}\n", SUBSYSTEM)
+    with pytest.raises(PlanError, match="'a/sub' is a subsystem and can't be deployed by itself"):
+        definitions.plan(definitions.options(deployments=("a/sub",)))
+    assert "(did you mean 'sub'?)" in split("a/sub.K=1", "a", "sub")
+
+
+def test_components_are_written_into_the_cluster():
+    assert "write it into the cluster" in split("a.partial-deploy-components=b", "a")
+
+
 def test_a_subsystem_can_be_assigned_to_and_inherits_nothing(definitions):
     definitions.cluster("d: {type: tar, location: d, A: 1}\n", SUBSYSTEM)
     found = definitions.one(definitions.options(assignments=("sub.B=2",)))

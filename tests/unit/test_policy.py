@@ -145,6 +145,13 @@ def test_a_policy_that_others_can_write_is_refused(definitions):
         read_policy(path, definitions.root)
 
 
+def test_a_policy_that_is_a_fifo_holds_nothing_up(definitions):
+    path = definitions.root.parent / "policy.yaml"
+    os.mkfifo(path)
+    with pytest.raises(UsageError, match="is no regular file"):
+        read_policy(path, definitions.root)
+
+
 @pytest.mark.parametrize(
     ("rules", "expected"),
     [
