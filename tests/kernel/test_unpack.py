@@ -19,6 +19,7 @@ from containerdeploy import wire
 
 pytestmark = pytest.mark.kernel
 
+KILLS = 8
 COMPRESS = {
     "": ["cat"],
     ".gz": ["gzip", "-c"],
@@ -364,11 +365,12 @@ def test_an_agent_killed_while_it_unpacks_leaves_a_whole_base_or_none(
     step = bench.shell("find . -type f | sort | md5sum")
     first = bench.run(bench.job(bench.deployment(source, configure=[step])))
     found = set()
-    for _ in range(20):
+    whole_s = first.ending("one:base").wall_s * 1.2
+    for number in range(KILLS):
         shutil.rmtree(bench.store / "bases" / source.sha256)
         agent = bench.start(bench.job(bench.deployment(source)))
         agent.wait_for(wire.StepStarted, step="one:base")
-        agent.wait_end(noise.uniform(0, first.ending("one:base").wall_s * 1.2))
+        agent.wait_end((number + noise.random()) / KILLS * whole_s)
         agent.kill()
         is_whole = (bench.store / "bases" / source.sha256).exists()
         story = bench.run(bench.job(bench.deployment(source, configure=[step])))
