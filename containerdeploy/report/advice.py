@@ -11,6 +11,12 @@ _NO_NETWORK = re.compile(
     "network is unreachable|network is down|bad address '|unknown host",
     re.IGNORECASE,
 )
+_NO_LOOP = re.compile(
+    r"losetup: cannot find an unused loop device|"
+    r"\b(?:losetup|mount|umount): (?:command )?not found$|"
+    r"\bmount: .*(?:permission denied|operation not permitted|must be superuser|loop device)",
+    re.IGNORECASE | re.MULTILINE,
+)
 _BY_OUTCOME = {
     "timed out": "give it more time with --timeout, or with `timeout:` beside the extension's name "
     "in the system file",
@@ -36,6 +42,10 @@ _DECLARE_NETWORK = (
     "extensions have no network unless they declare it: write `network: full` beside the "
     "extension's name in the system file, or in its sidecar"
 )
+_ASK_FOR_LOOP = (
+    "extensions can't mount, but write extensions may be granted loop devices: ask with "
+    "`--grant NAME=loop` or `grants: [loop]` in the sidecar; the operator's policy has to allow it"
+)
 
 
 def advise(deployment: DeploymentResult) -> list[str]:
@@ -54,6 +64,8 @@ def _for_step(step: StepResult) -> list[str]:
     if any(_NO_NETWORK.search(tail) for tail in step.tails.values()):
         hints.append(_DECLARE_NETWORK)
     lacking = missing.hints(step.tails.values()) if step.outcome == "failed" else []
+    if any(_NO_LOOP.search(tail) for tail in step.tails.values()):
+        lacking.append(_ASK_FOR_LOOP)
     hints += lacking
     if step.outcome in _BY_OUTCOME:
         hints.append(_BY_OUTCOME[step.outcome])

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from containerdeploy import images
+from containerdeploy import images, wire
 
 _NAME = r"(?P<name>[\w.+/@-]+)"
 _PROGRAM = (
@@ -42,7 +42,8 @@ def _of(tail: str) -> Iterator[str]:
         return
     for pattern in _PROGRAM:
         for match in re.finditer(pattern, tail, re.MULTILINE):
-            yield _program(match["name"])
+            if match["name"] not in wire.LOOP_PROGRAMS:  # no image would help: see advice.py
+                yield _program(match["name"])
     if started := _FROM_PYTHON.search(tail):
         yield _program(started["name"]) if started["name"] else _UNNAMED
     for match in _MODULE.finditer(tail):

@@ -145,6 +145,10 @@ def test_a_failure_tells_the_step_both_streams_the_log_and_what_to_try(tmp_path:
         ("failed", 126, "", "can't be executed"),
         ("failed", 1, "curl: (6) Could not resolve host: example.com", "`network: full`"),
         ("failed", 1, "Temporary failure in name resolution", "`network: full`"),
+        ("failed", 127, "rawdisk.write: 6: losetup: not found", "--grant NAME=loop"),
+        ("failed", 1, "losetup: cannot find an unused loop device: No such device", "grants:"),
+        ("failed", 32, "mount: /var/tmp/m: mount failed: Operation not permitted.", "grants:"),
+        ("failed", 1, "mount: only root can do that; must be superuser to use mount", "grants:"),
         ("failed", 1, "ERROR: no HOSTNAME", "read what the step said"),
     ],
 )
