@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from containerdeploy import document
-from containerdeploy.document import Complaints, Fields, Node
-from containerdeploy.errors import DefinitionError, UsageError
+from containerdeploy.document import Complaints, Fields, Node, Scalar
+from containerdeploy.errors import UsageError
 from containerdeploy.frozen import frozen
 
 Grant = Literal["loop"]
@@ -50,7 +50,7 @@ class Policy:
 def read_policy(path: Path, definitions: Path) -> Policy:
     """Read a policy file; raise UsageError for one that others could have written.
 
-    Raises DefinitionError with everything that is wrong in it.
+    An empty one allows nothing. Raises UsageError with everything that is wrong in it, too.
     """
     if path.resolve().is_relative_to(definitions.resolve()):
         raise UsageError(
@@ -80,11 +80,14 @@ def _parsed(path: Path) -> Policy:
     complaints.extend(problems)
     rules = _grants(node, complaints) if node is not None else ()
     if complaints.problems:
-        raise DefinitionError(complaints.taken())
+        lines = "\n".join(map(str, complaints.taken()))
+        raise UsageError(f"the policy {path} can't be used", details=lines)
     return Policy(path=path, loop=rules)
 
 
 def _grants(node: Node, complaints: Complaints) -> tuple[Rule, ...]:
+    if isinstance(node, Scalar) and node.is_null:
+        return ()
     fields = Fields(node, "a policy", complaints)
     fields.only(("grants",))
     grants = fields.node("grants")

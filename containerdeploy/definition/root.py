@@ -9,8 +9,8 @@ from containerdeploy.errors import UsageError
 
 SUFFIXES = ("", ".morph", ".yaml", ".yml")
 _MARKS = (".git", "VERSION", "DEFAULTS")
-_NEWEST_FORMAT = 8
-_FORMAT = re.compile(r"^\s*version\s*:\s*([0-9]+)\s*(#.*)?$", re.MULTILINE)
+_FORMATS = "0 1 2 3 4 5 6 7 8".split()
+_FORMAT = re.compile(r"^\s*version\s*:\s*([^\s#]+)\s*(#.*)?$", re.MULTILINE)
 
 
 def find_cluster(given: Path) -> Path:
@@ -70,17 +70,17 @@ def near_system(root: Path, morph: str) -> str | None:
 
 
 def format_warning(root: Path) -> str | None:
-    """Return a warning where VERSION names a format of definitions that is newer than this."""
+    """Return a warning where VERSION names a format of definitions that is not known here."""
     try:
         with (root / "VERSION").open(encoding="utf-8", errors="replace") as file:
             found = _FORMAT.search(file.read(4096))
     except OSError:
         return None
-    if found is None or int(found[1][:9]) <= _NEWEST_FORMAT:
+    if found is None or found[1] in _FORMATS:
         return None
     return (
-        f"the definitions say that they are in format {found[1]}; "
-        f"formats up to {_NEWEST_FORMAT} are known, so some of it may be misread"
+        f"the definitions say that they are in format {found[1][:20]}; "
+        f"formats up to {_FORMATS[-1]} are known, so some of it may be misread"
     )
 
 

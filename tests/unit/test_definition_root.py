@@ -41,7 +41,16 @@ def test_a_given_root_has_to_be_there(tmp_path):
         find_root(cluster_in(tmp_path), tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize(("text", "warns"), [("version: 7", False), ("version: 99", True)])
+@pytest.mark.parametrize(
+    ("text", "warns"),
+    [
+        ("version: 7", False),
+        ("version: 8  # the last", False),
+        ("version: 99", True),
+        ("version: 8.5", True),
+        ("version: abc", True),
+    ],
+)
 def test_an_unknown_format_is_a_warning(tmp_path, text, warns):
     (tmp_path / "VERSION").write_text(text)
     assert bool(format_warning(tmp_path)) == warns

@@ -7,7 +7,7 @@ from definitions_world import Definitions
 
 from containerdeploy import places
 from containerdeploy.commands import plan as plan_command
-from containerdeploy.errors import DefinitionError, PlanError, UsageError
+from containerdeploy.errors import PlanError, UsageError
 from containerdeploy.policy import read_policy
 
 ASKING = "grants: [loop]\n"
@@ -164,10 +164,17 @@ def test_a_policy_that_is_a_fifo_holds_nothing_up(definitions):
 )
 def test_a_policy_with_a_mistake_allows_nothing_and_says_where(definitions, rules, expected):
     path = allow(definitions, rules)
-    with pytest.raises(DefinitionError) as caught:
+    with pytest.raises(UsageError, match="policy.yaml can't be used") as caught:
         read_policy(path, definitions.root)
     assert expected in str(caught.value.details)
     assert "policy.yaml:1:" in str(caught.value.details)
+
+
+def test_an_empty_policy_allows_nothing(definitions):
+    path = allow(definitions, "{path: /a}")
+    for text in ("", "# nothing yet\n", "grants:\n", "grants: {loop: []}\n"):
+        path.write_text(text)
+        assert read_policy(path, definitions.root).loop == ()
 
 
 def test_the_policy_lies_where_only_the_operator_writes(monkeypatch, tmp_path):
