@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from containerdeploy import document
-from containerdeploy.document import Complaints, Fields, Node, Scalar
+from containerdeploy.document import Complaints, Fields, Node
 from containerdeploy.errors import UsageError
 from containerdeploy.frozen import frozen
 
@@ -71,7 +71,12 @@ def read_policy(path: Path, definitions: Path) -> Policy:
             details=f"mode {stat.S_IMODE(found.st_mode):04o}, owner {found.st_uid}",
             hint="let it belong to root or to you, and run chmod go-w on it",
         )
-    return _parsed(path)
+    return Policy(path=path) if _says_nothing(path) else _parsed(path)
+
+
+def _says_nothing(path: Path) -> bool:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return all(line.strip()[:1] in ("", "#") for line in file)
 
 
 def _parsed(path: Path) -> Policy:
@@ -86,8 +91,6 @@ def _parsed(path: Path) -> Policy:
 
 
 def _grants(node: Node, complaints: Complaints) -> tuple[Rule, ...]:
-    if isinstance(node, Scalar) and node.is_null:
-        return ()
     fields = Fields(node, "a policy", complaints)
     fields.only(("grants",))
     grants = fields.node("grants")
