@@ -2,8 +2,8 @@
 
 A test that needs an engine carries its marker (docker, podman, local, kernel). Where the engine is
 missing the test is skipped, or fails where CONTAINERDEPLOY_REQUIRE names the engine; the line
-before pytest's last tells what could not be tested. What needs no container engine goes first:
-engines may still be starting (engines.py).
+before pytest's last tells what could not be tested. The unit tests go first: engines may still be
+starting (engines.py), and all other tests look at the whole machine.
 """
 
 import functools
@@ -24,7 +24,7 @@ from tests import announcement
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "images"
-WITHOUT_ENGINES = ("tests/unit/", "tests/test_architecture.py", "tests/kernel/")
+WITHOUT_ENGINES = ("tests/unit/", "tests/test_architecture.py")
 KINDS = ("docker", "podman", "local", "kernel")
 NOT_TESTED = pytest.StashKey[dict[str, str]]()
 # A real system with set-id programs and a file capability (ping's).
@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def needs_engines(item: pytest.Item) -> bool:
-    """Tell whether a test may look for a container engine."""
+    """Tell whether a test may look for a container engine, or be disturbed by one that starts."""
     return not item.nodeid.startswith(WITHOUT_ENGINES)
 
 
