@@ -164,7 +164,7 @@ def test_a_policy_that_is_a_fifo_holds_nothing_up(definitions):
 )
 def test_a_policy_with_a_mistake_allows_nothing_and_says_where(definitions, rules, expected):
     path = allow(definitions, rules)
-    with pytest.raises(UsageError, match="the policy .* can't be used") as caught:
+    with pytest.raises(UsageError, match=r"the policy .* can't be used") as caught:
         read_policy(path, definitions.root)
     assert expected in str(caught.value.details)
     assert "policy.yaml:1:" in str(caught.value.details)
