@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from readable_product import readable_path
 from sites import Person
 
 from tests import announcement
@@ -124,7 +125,7 @@ def isolated_state(
 
 
 @pytest.fixture(scope="session")
-def person() -> Iterator[Person]:
+def person(request: pytest.FixtureRequest) -> Iterator[Person]:
     """An ordinary account that can run the product, made where root runs the tests."""
     if os.geteuid() != 0 or not shutil.which("useradd"):
         pytest.skip("only root can make an ordinary account; `local` has been tested as one")
@@ -132,10 +133,11 @@ def person() -> Iterator[Person]:
     subprocess.run(["useradd", "--no-create-home", "--shell=/bin/sh", name], check=True)
     try:
         entry = pwd.getpwnam(name)
-        one = Person(name=name, uid=entry.pw_uid, gid=entry.pw_gid)
-        if one.python() is None:
-            pytest.skip("an ordinary account can't read this checkout or run its Python")
-        yield one
+        with readable_path() as path:
+            one = Person(name=name, uid=entry.pw_uid, gid=entry.pw_gid, python_path=path)
+            if one.python() is None:
+                give_up(request.config, "local", "no Python 3.11 that an ordinary account can run")
+            yield one
     finally:
         subprocess.run(["userdel", name], check=True)
 

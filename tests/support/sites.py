@@ -37,6 +37,7 @@ class Person:
     name: str
     uid: int
     gid: int
+    python_path: str
 
     @property
     def become(self) -> Sequence[str]:
@@ -49,7 +50,7 @@ class Person:
         """A Python that the account can run the product with; this one may lie in root's home."""
         for one in PYTHONS:
             argv = [*self.become, one, "-c", "import containerdeploy.cli"]
-            environment = {"PATH": PATH, "PYTHONPATH": python_path()}
+            environment = {"PATH": PATH, "PYTHONPATH": self.python_path}
             ran = subprocess.run(argv, env=environment, cwd="/", capture_output=True, check=False)
             if ran.returncode == 0:
                 return one
@@ -92,7 +93,7 @@ class Site:
             "PATH": PATH,
             "HOME": str(self.directory),
             "LC_ALL": "C.UTF-8",
-            "PYTHONPATH": python_path(),
+            "PYTHONPATH": self.person.python_path if self.person else python_path(),
             "CONTAINERDEPLOY_HOME": str(self.home),
             "CONTAINERDEPLOY_STORE": self.store_name,
             "CONTAINERDEPLOY_POLICY": str(self.policy),
