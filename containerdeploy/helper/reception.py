@@ -1,11 +1,11 @@
 """Reads an artifact out of the FIFO that a write extension writes it to, as it comes.
 
-The controller itself digests and writes what it reads: the file in place is what was digested, and
-no byte of it is read twice.
+The kernel moves it to a file that only the controller can reach, and a thread beside digests what
+lies there: the file in place is what was digested.
 """
 
+import errno
 import fcntl
-import hashlib
 import os
 import select
 import stat
@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from containerdeploy.errors import DeployError, ProtocolError
+from containerdeploy.helper.digesting import GrowingFile
 
 CHUNK_BYTES = 1 << 20
 
@@ -66,30 +67,41 @@ class Reception:
         self._own = -1
 
     def _receive(self) -> None:
-        digest = hashlib.sha256()
         try:
-            with self.received.open("xb", buffering=0) as target:
-                # One buffer for all: a new one for each piece costs as much as the digest.
-                buffer = memoryview(bytearray(CHUNK_BYTES))
-                while (size := self._read_into(buffer)) is not None:
-                    digest.update(buffer[:size])
-                    self.size_bytes += size
-                    rest = buffer[:size]
-                    while rest:
-                        rest = rest[target.write(rest) :]
+            with self.received.open("xb+", buffering=0) as target:
+                digest = GrowingFile(target.fileno())
+                try:
+                    while (size := self._move_to(target.fileno())) is not None:
+                        self.size_bytes += size
+                        digest.grown(self.size_bytes)
+                finally:
+                    self.sha256 = digest.finish()
         except OSError as err:
             self._failure = err
         finally:
             os.close(self._reader)
-            self.sha256 = digest.hexdigest()
 
-    def _read_into(self, buffer: memoryview) -> int | None:
-        """Read the next piece and return its size; None once it is over and the pipe is empty."""
+    def _move_to(self, target: int) -> int | None:
+        """Move the next piece and return its size; None once it is over and the pipe is empty."""
         poll = select.poll()
         for descriptor in (self._reader, self._over):
             poll.register(descriptor, select.POLLIN)
         ready = [descriptor for descriptor, _ in poll.poll()]
-        return os.readv(self._reader, [buffer]) if self._reader in ready else None
+        return _moved(self._reader, target) if self._reader in ready else None
+
+
+def _moved(pipe: int, target: int) -> int:
+    """Let the kernel move what is in the pipe; copy it where the file system can't be moved to."""
+    try:
+        return os.splice(pipe, target, CHUNK_BYTES)
+    except OSError as err:
+        if err.errno != errno.EINVAL:
+            raise
+    data = memoryview(os.read(pipe, CHUNK_BYTES))
+    rest = data
+    while rest:
+        rest = rest[os.write(target, rest) :]
+    return len(data)
 
 
 def _open_fifo(path: Path) -> int:

@@ -223,16 +223,7 @@ def test_an_epoch_that_is_no_number_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "a.tar").exists()
 
 
-@pytest.mark.parametrize("name", ["tar", "sysroot"])
-def test_an_upgrade_is_refused_by_the_check(name: str) -> None:
-    assert write_extension(f"{name}.check", "where").returncode == 0
-    done = write_extension(f"{name}.check", "where", UPGRADE="yes")
-    assert (done.returncode, done.stderr) == (1, "")
-    assert done.stdout.startswith("ERROR: ")
-    assert "can't be upgraded" in done.stdout
-
-
-@pytest.mark.parametrize("name", ["tar.check", "sysroot.check", "tar.write", "sysroot.write"])
+@pytest.mark.parametrize("name", ["tar.write", "sysroot.write"])
 def test_a_missing_location_says_how_it_is_used(name: str) -> None:
     done = write_extension(name)
     assert done.returncode == 1
