@@ -22,15 +22,12 @@ from readable_product import readable_path
 from sites import Person
 
 from tests import announcement
+from tests.debian import COMPRESSORS, DEBIAN_PACKAGES, IMAGES
 
 ROOT = Path(__file__).resolve().parent.parent
-IMAGES = ROOT / "images"
 WITHOUT_ENGINES = ("tests/unit/", "tests/test_architecture.py")
 KINDS = ("docker", "podman", "local", "kernel")
 NOT_TESTED = pytest.StashKey[dict[str, str]]()
-# A real system with set-id programs and a file capability (ping's).
-DEBIAN_PACKAGES = "iputils-ping,libcap2-bin,perl,python3"
-COMPRESSORS = {"gz": ("gzip", "-6", "-n"), "zst": ("zstd", "-3"), "xz": ("xz", "-1", "-T0")}
 MAKE_TIMEOUT_S = 900
 
 

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tests.bench import timing
-from tests.conftest import COMPRESSORS, DEBIAN_PACKAGES, IMAGES
+from tests.debian import COMPRESSORS, DEBIAN_PACKAGES, IMAGES
 
 PRODUCT = Path(sysconfig.get_path("scripts")) / "containerdeploy"
 IMAGE = "containerdeploy-helper"
