@@ -91,7 +91,7 @@ def prove(
         mirror.fill(kept, _sources(old.values()), native.files)
         cluster, root = mirror.of(native.cluster), mirror.of(native.root)
         try:
-            new = survey.plans(cluster, root, options, builtin, _policy(old.values()))
+            new = survey.planned(cluster, root, options, builtin, _policy(old.values())).plans
         except DeployError as err:
             told = (err.details or err.brief).replace(os.path.relpath(mirror.top), "")
             raise Differs(told.replace(str(mirror.top), "").splitlines()) from err

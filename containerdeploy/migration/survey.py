@@ -1,13 +1,13 @@
 """What the plans of a definitions tree say: which extensions are used, by what, with what."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from containerdeploy import definition, planning
 from containerdeploy.definition import Cluster, SystemEntry
 from containerdeploy.errors import DeployError
 from containerdeploy.extension import Extension
-from containerdeploy.frozen import replace
+from containerdeploy.frozen import frozen, replace
 from containerdeploy.migration.model import Given, Use
 from containerdeploy.plan import Options, Plan, PlannedDeployment, PlannedStep, Verb
 from containerdeploy.policy import Policy
@@ -33,21 +33,64 @@ def names_by_verb(cluster: Cluster) -> dict[Verb, tuple[str, ...]]:
     }
 
 
-def plans(
-    path: Path, root: Path, options: Options, builtin: Path, policy: Policy | None = None
-) -> dict[Verb, Plan]:
-    """Plan a cluster for each verb that it has deployments for; sources may be missing.
+@frozen
+class Unplanned:
+    """A deployment that can't be planned as it is; `why` is what planning says of it."""
 
-    `policy` stands for the operator's. Raises as planning does.
+    name: str
+    verb: Verb
+    why: tuple[str, ...]
+
+
+@frozen
+class Planned:
+    """A cluster's plan for each verb that it has deployments for, and what is in none."""
+
+    plans: Mapping[Verb, Plan]
+    unplanned: tuple[Unplanned, ...]
+
+
+def planned(
+    path: Path, root: Path, options: Options, builtin: Path, policy: Policy | None = None
+) -> Planned:
+    """Plan all of a cluster that can be planned; sources may be missing.
+
+    `policy` stands for the operator's. Raises as planning does where nothing can be planned.
     """
     cluster = definition.load(path, root)
     made: dict[Verb, Plan] = {}
+    unplanned: list[Unplanned] = []
     for verb, names in names_by_verb(cluster).items():
-        chosen = () if names == cluster.deployment_names() else names
-        if names or (verb == "deploy" and not cluster.deployment_names()):
+        if not names and (verb != "deploy" or cluster.deployment_names()):
+            continue
+
+        def plan(chosen: tuple[str, ...], verb: Verb = verb) -> Plan:
             asked = replace(options, verb=verb, deployments=chosen)
-            made[verb], _ = planning.validate(path, root, asked, builtin, policy=policy)
-    return made
+            return planning.validate(path, root, asked, builtin, policy=policy)[0]
+
+        try:
+            made[verb] = plan(() if names == cluster.deployment_names() else names)
+        except DeployError:
+            parts, failures = _one_by_one(plan, names, verb)
+            if not parts:
+                raise
+            unplanned += failures
+            systems = tuple(system for part in parts for system in part.systems)
+            made[verb] = replace(parts[0], systems=systems)
+    return Planned(plans=made, unplanned=tuple(unplanned))
+
+
+def _one_by_one(
+    plan: Callable[[tuple[str, ...]], Plan], names: Iterable[str], verb: Verb
+) -> tuple[list[Plan], list[Unplanned]]:
+    parts, failures = [], []
+    for name in names:
+        try:
+            parts.append(plan((name,)))
+        except DeployError as err:
+            why = tuple((err.details or err.brief).splitlines())
+            failures.append(Unplanned(name=name, verb=verb, why=why))
+    return parts, failures
 
 
 def other_plans(path: Path, root: Path, options: Options, builtin: Path) -> Iterator[Plan]:

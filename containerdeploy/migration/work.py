@@ -33,13 +33,15 @@ class Order:
 def migrate(order: Order) -> Report:
     """Write a cluster's native form beside the old one, or nothing.
 
-    Raises DefinitionError where the old one can't be planned, UsageError where a file is in the way
-    or can't be written, PlanError where the native form would plan as something else.
+    Deployments that can't be planned are told of. Raises DefinitionError where none can be,
+    UsageError where a file is in the way or can't be written, PlanError where the native form would
+    plan as something else.
     """
     path = definition.find_cluster(order.cluster)
     root = definition.find_root(path, order.definitions)
     options = replace(order.options, output_dir=(order.options.output_dir or Path()).absolute())
-    old = survey.plans(path, root, options, order.builtin)
+    planned = survey.planned(path, root, options, order.builtin)
+    old = planned.plans
     others = survey.other_plans(path, root, options, order.builtin)
     found = _study(definition.load(path, root), tuple(old.values()), others, order.cache)
     paths = rewrite.native_paths(found.cluster, found.needs, found.additions)
@@ -54,7 +56,7 @@ def migrate(order: Order) -> Report:
         cluster=path,
         native=_moved_path(paths[path], root, order.output),
         files=tuple(file.path for file in moved),
-        parts=tuple(_parts(found, root)),
+        parts=tuple(_parts(found, root, planned.unplanned)),
     )
 
 
@@ -119,8 +121,8 @@ def _files(found: _Study, paths: Mapping[Path, Path]) -> list[NewFile]:
     return files
 
 
-def _parts(found: _Study, root: Path) -> Iterator[Part]:
-    yield _cluster_part(found, root)
+def _parts(found: _Study, root: Path, unplanned: tuple[survey.Unplanned, ...]) -> Iterator[Part]:
+    yield _cluster_part(found, root, unplanned)
     yield from (part(one, root) for one in found.needs.values())
     yield from (one.part() for one in found.guesses)
 
@@ -137,7 +139,7 @@ def _moved_path(path: Path, root: Path, output: Path | None) -> Path:
     return output.absolute() / inside
 
 
-def _cluster_part(found: _Study, root: Path) -> Part:
+def _cluster_part(found: _Study, root: Path, unplanned: tuple[survey.Unplanned, ...]) -> Part:
     at = f"{shown(found.cluster.path)}:1"
     count = len(found.cluster.deployment_names())
     told = f"{count} deployment{'' if count == 1 else 's'}"
@@ -148,5 +150,15 @@ def _cluster_part(found: _Study, root: Path) -> Part:
     if found.reasons:
         text = f"image: legacy, for {'; '.join(found.reasons)}"
         remarks.append(Remark(weight="guessed", at=at, text=text))
+    remarks += _unplanned(unplanned, at)
     name = os.path.relpath(found.cluster.path, root)
     return Part(kind="cluster", name=name, remarks=tuple(remarks))
+
+
+def _unplanned(found: Iterable[survey.Unplanned], at: str) -> Iterator[Remark]:
+    done = {"deploy": "deployed", "upgrade": "upgraded"}
+    for one in found:
+        for why in one.why:
+            text = f"{one.name} can't be {done[one.verb]}: {why}"
+            advice = "put it right in the old form, and migrate again with --force"
+            yield Remark(weight="trouble", at=at, text=text, advice=advice)
