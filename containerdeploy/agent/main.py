@@ -74,8 +74,8 @@ def _work(
         groups = cgroups.find()
         if job.kind == "deploy":
             stack.enter_context(groups.ready())
-        store = Store(wire.STORE, lease)
         who = identity.establish()
+        store = Store(wire.STORE, lease, ids=who.count)
         facts = _facts(store, who) if job.kind == "probe" else {}
         emitter.send(_hello(job, who, groups, facts))
         if job.kind == "probe":

@@ -1,6 +1,7 @@
 """The store: sources unpacked once, and what a run needs while it lives.
 
-    bases/<sha256>/tree       an unpacked source; info.json beside it
+    bases/<sha256>/tree       an unpacked source; info.json beside it (<sha256>-<count>-ids where
+                              its owners could not all be kept)
     tmp/<workspace>/          upper layers, work, staging; `lock` is held by the agent that uses it
     locks/                    one file per base, and one for tmp
 
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from containerdeploy import syscalls
+from containerdeploy.agent import identity as identities
 from containerdeploy.agent import trees
 from containerdeploy.agent.lease import Lease
 from containerdeploy.frozen import as_mapping, frozen, replace
@@ -45,15 +47,17 @@ class BaseInfo:
 class Store:
     """The directory that all agents of an engine share."""
 
-    def __init__(self, root: str, lease: Lease) -> None:
+    def __init__(self, root: str, lease: Lease, *, ids: int = identities.COUNT) -> None:
+        """Open it; `ids` is how many user ids an unpacked tree's owners can be."""
         self.root = root
         self._lease = lease
+        self._suffix = "" if ids >= identities.COUNT else f"-{ids}-ids"
         _protect(root)
         for name in ("bases", "tmp", "locks"):
             os.makedirs(f"{root}/{name}", 0o700, exist_ok=True)
 
     def base_directory(self, sha256: str) -> str:
-        return f"{self.root}/bases/{sha256}"
+        return f"{self.root}/bases/{sha256}{self._suffix}"
 
     def base_info(self, sha256: str) -> BaseInfo | None:
         """Return what is known of a whole, usable base, or None; drop one that isn't."""
@@ -64,7 +68,7 @@ class Store:
         except (FileNotFoundError, ValueError, TypeError):
             info = None
         if info is None or not (info.synced or info.boot_id == _boot_id()):
-            self._remove("bases", sha256)
+            self._remove("bases", f"{sha256}{self._suffix}")
             return None
         if not info.synced and time.time() - info.written > WRITTEN_BACK_S:
             self._sync(directory, info)

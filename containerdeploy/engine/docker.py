@@ -291,7 +291,8 @@ class DockerEngine:
 def _container_info(found: Mapping[str, Any]) -> ContainerInfo:
     return ContainerInfo(
         id=found["Id"],
-        name=found["Names"][0].removeprefix("/"),
+        # A container that a daemon was killed over has no name left.
+        name=next(iter(found["Names"] or ()), "").removeprefix("/"),
         labels=found["Labels"] or {},
         state=found["State"],
         created=float(found["Created"]),

@@ -5,10 +5,12 @@ The user is its root. With subordinate ids (/etc/subuid, newuidmap) 65,536 ids a
 
 import os
 import pwd
+import time
 
 from containerdeploy import syscalls
 
 COUNT = 65536
+_ATTEMPTS, _PAUSE_S = 3, 0.1
 _TOOLS = ("/usr/bin/newuidmap", "/usr/bin/newgidmap")
 # Switches of the host, the value that refuses, and the setting that allows.
 _SWITCHES = (
@@ -67,9 +69,17 @@ def _map_for_parent(
         if os.read(start, 10) and all(count for _, count in maps):
             for tool, own, (first, count) in zip(_TOOLS, ids, maps, strict=True):
                 argv = [tool, parent, "0", str(own), "1", "1", str(first), str(count)]
-                os.spawnv(os.P_WAIT, tool, argv)
+                _run(tool, argv)
     finally:
         os._exit(0)
+
+
+def _run(tool: str, argv: list[str]) -> None:
+    """Run it until it succeeds, a few times: it reads files that others may just be replacing."""
+    for _ in range(_ATTEMPTS):
+        if os.spawnv(os.P_WAIT, tool, argv) == 0:
+            return
+        time.sleep(_PAUSE_S)
 
 
 def _extents(path: str, uid: int) -> tuple[int, int]:

@@ -120,8 +120,10 @@ class Ledger:
         for name, deployments in happening.systems:
             system = self._systems[name] = _System()
             for deployment in deployments:
-                is_subsystem = deployment in self._parents
-                system.deployments[deployment] = _Deployment(is_subsystem=is_subsystem)
+                parent = self._parents.get(deployment, "")
+                system.deployments[deployment] = _Deployment(
+                    is_subsystem=bool(parent), parent=parent
+                )
 
     def _system(self, name: str) -> _System:
         return self._systems.setdefault(name, _System())
