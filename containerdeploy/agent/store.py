@@ -51,13 +51,13 @@ class Store:
         """Open it; `ids` is how many user ids an unpacked tree's owners can be."""
         self.root = root
         self._lease = lease
-        self._suffix = "" if ids >= identities.COUNT else f"-{ids}-ids"
+        self._ids = ids
         _protect(root)
         for name in ("bases", "tmp", "locks"):
             os.makedirs(f"{root}/{name}", 0o700, exist_ok=True)
 
     def base_directory(self, sha256: str) -> str:
-        return f"{self.root}/bases/{sha256}{self._suffix}"
+        return f"{self.root}/bases/{base_name(sha256, self._ids)}"
 
     def base_info(self, sha256: str) -> BaseInfo | None:
         """Return what is known of a whole, usable base, or None; drop one that isn't."""
@@ -68,7 +68,7 @@ class Store:
         except (FileNotFoundError, ValueError, TypeError):
             info = None
         if info is None or not (info.synced or info.boot_id == _boot_id()):
-            self._remove("bases", f"{sha256}{self._suffix}")
+            self._remove("bases", base_name(sha256, self._ids))
             return None
         if not info.synced and time.time() - info.written > WRITTEN_BACK_S:
             self._sync(directory, info)
@@ -144,6 +144,11 @@ class Store:
             trees.remove(parent, gone)
         finally:
             os.close(parent)
+
+
+def base_name(sha256: str, ids: int) -> str:
+    """Keep a tree whose owners were lost apart from the whole one that more ids can make."""
+    return sha256 if ids >= identities.COUNT else f"{sha256}-{ids}-ids"
 
 
 def new_info(

@@ -150,6 +150,19 @@ def test_a_subsystem_that_fails_fails_its_parent_and_is_not_counted() -> None:
     assert (result.count("failed"), result.count("skipped")) == (1, 1)
 
 
+def test_a_failure_deep_inside_is_that_of_all_above_though_they_did_not_begin() -> None:
+    happenings = [
+        run_started(RECORD, "prod", "sub", "deep", parents=(("sub", "prod"), ("deep", "sub"))),
+        SystemStarted(system="web", image="helper"),
+        *heard(hello(), *step("never", "check", of="deep", outcome="failed")),
+        SystemFinished(system="web", outcome="failed", brief="refused"),
+    ]
+    result = fold(happenings)
+    assert outcomes(result) == {"prod": "failed", "sub": "failed", "deep": "failed"}
+    assert "its subsystem deep failed" in result.systems[0].deployments[0].error
+    assert (result.count("failed"), result.count("skipped")) == (1, 0)
+
+
 def test_tails_keep_the_last_40_lines_and_16_kib() -> None:
     lines = [log("x", f"line {n}") for n in range(1000)]
     wide = [log("x", "y" * 8000, "stderr", partial=True) for _ in range(100)]
