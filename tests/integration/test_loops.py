@@ -183,7 +183,7 @@ def test_an_ordinary_users_engine_refuses_before_anything_starts(
     user_site: Site, new_world: Callable[..., World]
 ) -> None:
     world = made(new_world, user_site)
-    user_site.give(user_site.directory)
+    user_site.give(user_site.policy)
     ended = deploy(world, "ext4disk", *GRANTS[:1], DISK_SIZE="64M")
     assert ended.code == 3
     assert "disk: loop devices need an engine that runs as root" in ended.err
