@@ -157,8 +157,8 @@ class DockerEngine:
     def remove(self, container: ContainerId) -> None:
         """Remove it; where the engine is already at that, wait until it is done.
 
-        Podman answers 500 for a container that ends while it is being killed (its issue 16142),
-        for as long as it takes to notice the end: seconds, on a busy host.
+        Podman answers 500 for a container that ends while it is being killed, for as long as it
+        takes to notice the end: seconds, on a busy host. See github.com/containers/podman, 16142.
         """
         try:
             retry.passing(
