@@ -7,6 +7,7 @@ The map of the house (which room may import which is held by tests/test_architec
     commands/     a verb per file: arguments, one call, exit code
     places.py     where records, caches, the store and the policy are kept
     policy.py     which extensions the operator grants a privilege
+    network.py    what of the network an extension may use
     frozen.py     how all rooms make their values: frozen, by keyword, quick to define
     images.py     the product's own images and their short names
     programs.py   the programs that an image offers, as text

@@ -9,6 +9,7 @@ from containerdeploy import document
 from containerdeploy.document import Complaints, Fields, MappingNode, Node, Scalar, as_text
 from containerdeploy.errors import Problem
 from containerdeploy.frozen import NOTHING, frozen
+from containerdeploy.network import Network, read_network
 from containerdeploy.policy import GRANTS, Grant
 
 OptionType = Literal["string", "boolean", "integer", "path", "paths"]
@@ -59,7 +60,7 @@ class Sidecar:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
-    network: Literal["none", "full"] | None = None
+    network: Network | None = None
     timeout_s: float | None = None
     idle_timeout_s: float | None = None
     memory_bytes: int | None = None
@@ -109,7 +110,7 @@ def _sidecar(node: Node, complaints: Complaints) -> Sidecar:
         reads=fields.texts("reads", "paths"),
         writes=fields.texts("writes", "paths"),
         tools=fields.texts("tools", "programs' names"),
-        network=fields.choice("network", ("none", "full")),
+        network=read_network(fields, complaints),
         timeout_s=fields.seconds("timeout"),
         idle_timeout_s=fields.seconds("idle-timeout"),
         memory_bytes=fields.size("memory"),

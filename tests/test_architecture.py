@@ -25,14 +25,15 @@ TABLE = {
     "programs": set(),
     "document": {"errors"},
     "policy": {"document", "errors"},
-    "sidecar": {"document", "policy", "errors"},
+    "sidecar": {"document", "network", "policy", "errors"},
     "extension": {"document", "sidecar", "errors"},
-    "definition": {"document", "errors"},
+    "network": {"document"},
+    "definition": {"document", "network", "errors"},
     "source": {"errors"},
     "engine": {"images", "programs", "errors", "syscalls", "syscall_numbers", "__init__"},
     "plan": {
         *("definition", "document", "extension", "images", "sidecar", "source", "errors"),
-        *("policy", "__init__"),
+        *("network", "policy", "__init__"),
     },
     "planning": {
         *("definition", "document", "extension", "places", "plan", "policy", "source", "errors"),
@@ -53,6 +54,7 @@ TABLE = {
         *("definition", "deploy", "document", "engine", "extension", "helper", "images"),
         *(
             "migration",
+            "network",
             "places",
             "plan",
             "planning",

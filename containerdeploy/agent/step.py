@@ -74,7 +74,7 @@ class RunningStep:
                     room=self._room(binds, temporary),
                     identity=shop.identity,
                     capabilities=confine.EXTENSION_CAPABILITIES,
-                    network=step.network,
+                    network=step.network == "full",
                     cgroups=group.to_enter,
                     rlimits=group.rlimits,
                 )
@@ -122,7 +122,7 @@ class RunningStep:
                 *binds,
             ),
             owner=self._shop.identity.base,
-            resolver=self._step.network,
+            resolver=self._step.network == "full",
             cwd=wire.DEFINITIONS,
             loop_devices=self._step.loop_devices,
         )

@@ -8,14 +8,14 @@ The JSON's keys are stable: keys may be added, none is renamed or removed while 
     DEPLOYMENT: name, system, type, location, target (null: the write extension's own affair),
     source: {path, origin, sha256}, partial, components: [{name, path, origin, sha256}],
     parameters: [{name, value, origin, secret}],
-    steps: [{kind, name, path, is_builtin, sha256, interpreter, network, timeout_s, idle_timeout_s,
-    memory_bytes, pids, max_output_bytes, tree, output, summary, loop_devices}],
+    steps: [{kind, name, path, is_builtin, sha256, interpreter, network, hosts, timeout_s,
+    idle_timeout_s, memory_bytes, pids, max_output_bytes, tree, output, summary, loop_devices}],
     subsystems: [DEPLOYMENT]
 
 A deployment's steps are in the order of running: check, configure in the system's order, write;
 its subsystems are written before the first configure. A partial deployment is made from its
 components, laid over each other; its source is the first of them. Values of secret parameters are
-`***`.
+`***`. A step's network is none, full or listed: then its hosts are those that it may reach.
 """
 
 import json
@@ -27,6 +27,7 @@ from containerdeploy.document import shown
 from containerdeploy.engine import Engine
 from containerdeploy.engine.choose import open_engine
 from containerdeploy.errors import EngineError
+from containerdeploy.network import Network
 from containerdeploy.plan import Parameter, Plan, PlannedDeployment, PlannedSource, PlannedStep
 
 _FORMAT = 1
@@ -136,7 +137,8 @@ def _step(step: PlannedStep) -> dict[str, Any]:
         "is_builtin": found.relative is None,
         "sha256": found.sha256,
         "interpreter": list(found.interpreter),
-        "network": "full" if step.network else "none",
+        "network": step.network.mode,
+        "hosts": list(step.network.hosts),
         "timeout_s": step.timeout_s,
         "idle_timeout_s": step.idle_timeout_s,
         "memory_bytes": step.memory_bytes,
@@ -189,9 +191,13 @@ def _step_text(step: PlannedStep) -> str:
     ]
     if step.loop_devices:
         told.append(f"granted: {step.loop_devices} loop devices")
-    network = "network" if step.network else "no network"
     origin = "built-in" if found.relative is None else found.relative
-    return f"{found.name}.{found.kind} ({', '.join([origin, network, *told])})"
+    return f"{found.name}.{found.kind} ({', '.join([origin, _network_text(step.network), *told])})"
+
+
+def _network_text(network: Network) -> str:
+    words = {"none": "no network", "full": "network", "listed": f"network to {network} only"}
+    return words[network.mode]
 
 
 def _parameter_lines(parameters: tuple[Parameter, ...]) -> Iterator[str]:

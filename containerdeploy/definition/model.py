@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 from containerdeploy.document import Place
 from containerdeploy.errors import Problem
 from containerdeploy.frozen import frozen
+from containerdeploy.network import Network
 
 
 @frozen
@@ -52,7 +52,7 @@ class ExtensionUse:
 
     name: str
     at: Place
-    network: Literal["none", "full"] | None = None
+    network: Network | None = None
     timeout_s: float | None = None
     idle_timeout_s: float | None = None
     memory_bytes: int | None = None

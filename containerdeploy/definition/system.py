@@ -5,6 +5,7 @@ from pathlib import Path
 
 from containerdeploy.definition.model import ExtensionUse, SourceSpec, System
 from containerdeploy.document import Complaints, Fields, Node, Scalar
+from containerdeploy.network import read_network
 
 _BASEROCK = ("strata", "repo", "ref", "build-system", "build-depends", "products")
 _OLD_BASEROCK = ("system-kind", "disk-size", "max-jobs", "chunks", "devices")
@@ -47,7 +48,7 @@ def _use(node: Node, complaints: Complaints) -> ExtensionUse | None:
     use = ExtensionUse(
         name=name,
         at=node.at,
-        network=fields.choice("network", ("none", "full")),
+        network=read_network(fields, complaints),
         timeout_s=fields.seconds("timeout"),
         idle_timeout_s=fields.seconds("idle-timeout"),
         memory_bytes=fields.size("memory"),

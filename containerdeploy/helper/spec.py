@@ -73,7 +73,7 @@ def container(system: PlannedSystem, place: Placement, *, shared_host: bool) -> 
         plain,
         labels={**plain.labels, RUN_LABEL: place.run, SYSTEM_LABEL: system.name},
         mounts=[*plain.mounts, *(_binds(place) if shared_host else _volumes())],
-        network=any(step.network for step in steps(system.deployments)),
+        network=any(step.network.mode != "none" for step in steps(system.deployments)),
         loop_devices=any(step.loop_devices for step in steps(system.deployments)),
     )
 
@@ -225,7 +225,8 @@ def _step(
         name=extension.name,
         argv=(*extension.interpreter, path, *arguments),
         environment=_environment(planned, path, verb),
-        network=item.network,
+        network=item.network.mode,
+        hosts=item.network.hosts,
         tree=extension.sidecar.tree,
         loop_devices=item.loop_devices,
         limits=wire.Limits(

@@ -9,6 +9,7 @@ from containerdeploy.definition import Cluster, ExtensionUse, System
 from containerdeploy.document import Place
 from containerdeploy.errors import DefinitionError, Problem
 from containerdeploy.extension import Extension, ExtensionKind, Fault, Sidecar
+from containerdeploy.network import FULL, NONE, Network
 from containerdeploy.plan import grants, partial, places
 from containerdeploy.plan.metadata import metadata
 from containerdeploy.plan.model import (
@@ -178,8 +179,8 @@ class _Planner:
         if isinstance(found, Fault):
             self.problems.append(use.at.problem(found.message, found.hint))
             return None
-        network = use.network or found.sidecar.network
-        return self._step(found, use.name, network == "full", use)
+        network = use.network or found.sidecar.network or NONE
+        return self._step(found, use.name, network, use)
 
     def _write(self, place: places.Destination) -> PlannedStep | None:
         return self._placed(place, "write", None)
@@ -199,13 +200,11 @@ class _Planner:
             self.problems.append(place.type.at.problem(found.message, found.hint))
             return None
         declared = found.sidecar.network or (write.sidecar.network if write else None)
-        if declared is None:
-            network = places.is_remote(place.location.text)
-            return self._step(found, place.type.text, network, None)
-        return self._step(found, place.type.text, declared == "full", None)
+        implied = FULL if places.is_remote(place.location.text) else NONE
+        return self._step(found, place.type.text, declared or implied, None)
 
     def _step(
-        self, found: Extension, name: str, network: bool, use: ExtensionUse | None
+        self, found: Extension, name: str, network: Network, use: ExtensionUse | None
     ) -> PlannedStep:
         sidecar = found.sidecar
         own = use or Sidecar()  # what the definitions say, or nothing

@@ -5,6 +5,7 @@ from typing import Literal
 
 from containerdeploy.extension import Extension
 from containerdeploy.frozen import frozen
+from containerdeploy.network import Network
 
 Verb = Literal["deploy", "upgrade"]
 
@@ -44,7 +45,7 @@ class PlannedStep:
     """
 
     extension: Extension
-    network: bool
+    network: Network
     timeout_s: float | None
     idle_timeout_s: float | None = None
     memory_bytes: int | None = None

@@ -5,7 +5,7 @@ from typing import Literal
 
 from containerdeploy.frozen import NOTHING, frozen
 
-VERSION = 1
+VERSION = 2
 MAX_LINE = 64 * 1024
 MAX_JOB = 64 * 1024 * 1024
 TEXT_PER_LINE = 5 * 1024  # twelve bytes for the worst character, and room for the rest
@@ -30,6 +30,7 @@ LOOP_PROGRAMS = ("losetup", "mount", "umount")
 Compression = Literal["none", "gz", "xz", "bz2", "zst"]
 StepKind = Literal["base", "metadata", "check", "configure", "write"]
 OutputKind = Literal["any", "file", "directory", "stream", "none"]
+Network = Literal["none", "full", "listed"]
 TreeAccess = Literal["read-only", "writable"]
 Outcome = Literal[
     "ok",
@@ -78,6 +79,7 @@ class Component:
 class Step:
     """One run of one extension. `id` is unique in the job and names the step in every event.
 
+    `hosts` is for a `listed` network: `name:port`, `*.name:port`, `1.2.3.4:port` or `[v6]:port`.
     `loop_devices` is how many it may have at a time, by asking the agent.
     """
 
@@ -86,7 +88,8 @@ class Step:
     name: str
     argv: tuple[str, ...]
     environment: Mapping[str, str]
-    network: bool = False
+    network: Network = "none"
+    hosts: tuple[str, ...] = ()
     tree: TreeAccess = "read-only"
     loop_devices: int = 0
     limits: Limits = Limits()

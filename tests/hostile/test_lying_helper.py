@@ -137,7 +137,7 @@ AT_ODDS = {
     "below-zero": (HELLO, STARTED, run_story.ended("prod:base", wall_s=-1.0)),
     "huge-size": (HELLO, changed(run_story.artifact(), size_bytes=1 << 70)),
     "another-run": (run_story.hello(nonce="nonce", run="20250101T000000-ffffff"),),
-    "another-version": (run_story.hello(nonce="nonce", version=2),),
+    "another-version": (run_story.hello(nonce="nonce", version=99),),
     "no-hello": (STARTED,),
     "two-hellos": (HELLO, HELLO),
     "a-step-nobody-asked-for": (HELLO, run_story.started("prod:9", "configure", "x")),

@@ -34,7 +34,7 @@ def test_an_extension_is_executable_and_has_a_manual(path: Path) -> None:
         assert problems == ()
         assert sidecar.summary
         assert sidecar.help
-        assert sidecar.network == "none"
+        assert str(sidecar.network) == "none"
 
 
 @pytest.mark.parametrize("name", NOTHING_SET)

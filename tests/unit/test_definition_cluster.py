@@ -207,7 +207,7 @@ def test_limits_of_an_extension_are_read(definitions):
     definitions.system("s", f"configuration-extensions: [{use}]\n")
     definitions.cluster(GOOD)
     (step,) = definitions.one().configure
-    assert (step.network, step.timeout_s, step.idle_timeout_s) == (True, 120.0, 90.0)
+    assert (step.network.mode, step.timeout_s, step.idle_timeout_s) == ("full", 120.0, 90.0)
     assert (step.memory_bytes, step.pids) == (512 << 20, 7)
 
 

@@ -52,7 +52,7 @@ def read(tmp_path, text):
 def test_everything_that_a_sidecar_may_say_is_read(tmp_path):
     sidecar, problems = read(tmp_path, FULL)
     assert problems == []
-    assert (sidecar.summary, sidecar.help, sidecar.network) == (
+    assert (sidecar.summary, sidecar.help, str(sidecar.network)) == (
         "Do a thing",
         "At length.\n",
         "full",
@@ -81,7 +81,7 @@ def test_an_unknown_key_is_told_with_its_place(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("network: some", "one of none, full"),
+        ("network: some", "has to be none, full or a list of hosts; found 'some'"),
         ("options: [A]", "expected a mapping for 'options'"),
         ("options: {A: {type: bool}}", "did you mean 'boolean'?"),
         ("options: {A: {requird: true}}", "did you mean 'required'?"),

@@ -268,7 +268,7 @@ def test_network_and_changes_to_the_tree_are_declared(old):
     old.program("my tools/put.write", '#!/bin/sh\nmkdir -p "$1/boot"\nssh x true\n')
     report = old.migrate()
     sidecar = old.sidecar("my tools/put.write")
-    assert (sidecar.network, sidecar.tree) == ("full", "writable")
+    assert (str(sidecar.network), sidecar.tree) == ("full", "writable")
     assert "needs the network: uses ssh" in told(report, "my tools/put.write")
 
 

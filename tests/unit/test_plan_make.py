@@ -101,11 +101,12 @@ def test_a_check_runs_where_there_is_one(definitions):
 @pytest.mark.parametrize(
     ("cluster", "sidecar", "network"),
     [
-        (GOOD, "", False),
-        (REMOTE, "", True),
-        (REMOTE, "network: none\n", False),
-        (GOOD, "network: full\n", True),
-        (REMOTE, "summary: x\n", True),
+        (GOOD, "", "none"),
+        (REMOTE, "", "full"),
+        (REMOTE, "network: none\n", "none"),
+        (GOOD, "network: full\n", "full"),
+        (REMOTE, "network: [b.org:22]\n", "listed"),
+        (REMOTE, "summary: x\n", "full"),
     ],
 )
 def test_a_write_and_its_check_get_the_network_they_need(definitions, cluster, sidecar, network):
@@ -113,18 +114,25 @@ def test_a_write_and_its_check_get_the_network_they_need(definitions, cluster, s
     definitions.extension("tar.check")
     definitions.cluster(cluster)
     found = definitions.one()
-    assert (found.write.network, found.check.network) == (network, network)
+    assert (found.write.network.mode, found.check.network.mode) == (network, network)
 
 
 @pytest.mark.parametrize(
     ("use", "sidecar", "network"),
-    [("x", "", False), ("x", "network: full\n", True), ("{name: x, network: full}", "", True)],
+    [
+        ("x", "", "none"),
+        ("x", "network: full\n", "full"),
+        ("{name: x, network: full}", "", "full"),
+        ("{name: x, network: none}", "network: full\n", "none"),
+        ("x", "network: [A.org:80, '[::0:1]:9', a.org:80]\n", "a.org:80, [::1]:9"),
+        ("{name: x, network: [b.org:22]}", "network: full\n", "b.org:22"),
+    ],
 )
 def test_configuration_has_no_network_unless_declared(definitions, use, sidecar, network):
     definitions.extension("x.configure", sidecar)
     definitions.system("s", f"configuration-extensions: [{use}]\n")
     definitions.cluster(REMOTE)
-    assert definitions.one().configure[0].network == network
+    assert str(definitions.one().configure[0].network) == network
 
 
 def test_the_definitions_limits_beat_the_sidecars(definitions):
