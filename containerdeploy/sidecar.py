@@ -15,7 +15,7 @@ from containerdeploy.policy import GRANTS, Grant
 OptionType = Literal["string", "boolean", "integer", "path", "paths"]
 _TYPES: tuple[OptionType, ...] = ("string", "boolean", "integer", "path", "paths")
 _OPTION = ("type", "required", "default", "help", "secret")
-_LIMITS = ("timeout", "idle-timeout", "memory", "pids", "max-output")
+_LIMITS = ("timeout", "idle-timeout", "memory", "pids", "max-output", "cpu", "disk")
 _SIDECAR = ("summary", "help", "options", "reads", "writes", "tools", "network", *_LIMITS)
 _MORE = ("grants", "tree", "output", "upgrade", "cache")
 _OPTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?")
@@ -66,6 +66,8 @@ class Sidecar:
     memory_bytes: int | None = None
     pids: int | None = None
     max_output_bytes: int | None = None
+    cpus: float | None = None
+    disk_bytes: int | None = None
     grants: tuple[Grant, ...] = ()
     tree: Literal["read-only", "writable"] = "read-only"
     output: Literal["any", "file", "directory", "stream", "none"] = "any"
@@ -116,6 +118,8 @@ def _sidecar(node: Node, complaints: Complaints) -> Sidecar:
         memory_bytes=fields.size("memory"),
         pids=fields.count("pids"),
         max_output_bytes=fields.size("max-output"),
+        cpus=fields.cpus("cpu"),
+        disk_bytes=fields.size("disk"),
         grants=_grants(fields, complaints),
         tree=fields.choice("tree", ("read-only", "writable")) or "read-only",
         output=fields.choice("output", ("any", "file", "directory", "stream", "none")) or "any",

@@ -9,7 +9,8 @@ The JSON's keys are stable: keys may be added, none is renamed or removed while 
     source: {path, origin, sha256}, partial, components: [{name, path, origin, sha256}],
     parameters: [{name, value, origin, secret}],
     steps: [{kind, name, path, is_builtin, sha256, interpreter, network, hosts, timeout_s,
-    idle_timeout_s, memory_bytes, pids, max_output_bytes, tree, output, summary, loop_devices}],
+    idle_timeout_s, memory_bytes, pids, max_output_bytes, cpus, disk_bytes, tree, output, summary,
+    loop_devices}],
     subsystems: [DEPLOYMENT]
 
 A deployment's steps are in the order of running: check, configure in the system's order, write;
@@ -144,6 +145,8 @@ def _step(step: PlannedStep) -> dict[str, Any]:
         "memory_bytes": step.memory_bytes,
         "pids": step.pids,
         "max_output_bytes": step.max_output_bytes,
+        "cpus": step.cpus,
+        "disk_bytes": step.disk_bytes,
         "tree": found.sidecar.tree if found.kind == "write" else "writable",
         "output": found.sidecar.output if found.kind == "write" else None,
         "summary": found.sidecar.summary,
@@ -183,6 +186,8 @@ def _step_text(step: PlannedStep) -> str:
         ("memory", step.memory_bytes, " bytes"),
         ("pids", step.pids, ""),
         ("output", step.max_output_bytes, " bytes"),
+        ("cpus", step.cpus, ""),
+        ("disk", step.disk_bytes, " bytes"),
     )
     told = [
         f"{name} {amount:g}{unit}" if isinstance(amount, float) else f"{name} {amount}{unit}"

@@ -58,6 +58,8 @@ class ExtensionUse:
     memory_bytes: int | None = None
     pids: int | None = None
     max_output_bytes: int | None = None
+    cpus: float | None = None
+    disk_bytes: int | None = None
 
 
 @frozen

@@ -10,7 +10,8 @@ from containerdeploy.network import read_network
 _BASEROCK = ("strata", "repo", "ref", "build-system", "build-depends", "products")
 _OLD_BASEROCK = ("system-kind", "disk-size", "max-jobs", "chunks", "devices")
 _SYSTEM = ("name", "kind", "arch", "description", "configuration-extensions", "source", "image")
-_USE = ("name", "network", "timeout", "idle-timeout", "memory", "pids", "max-output")
+_LIMITS = ("timeout", "idle-timeout", "memory", "pids", "max-output", "cpu", "disk")
+_USE = ("name", "network", *_LIMITS)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -54,6 +55,8 @@ def _use(node: Node, complaints: Complaints) -> ExtensionUse | None:
         memory_bytes=fields.size("memory"),
         pids=fields.count("pids"),
         max_output_bytes=fields.size("max-output"),
+        cpus=fields.cpus("cpu"),
+        disk_bytes=fields.size("disk"),
     )
     return use if name else None
 

@@ -122,6 +122,10 @@ class Fields:
         """Return a size in bytes, or None."""
         return self._amount(name, quantities.size, "bytes, or a size such as 512M or 2G")
 
+    def cpus(self, name: str) -> float | None:
+        """Return a number of processors, or None."""
+        return self._amount(name, quantities.cpus, "a number of processors, such as 2 or 1.5")
+
     def count(self, name: str) -> int | None:
         """Return a number above zero, or None."""
         return self._amount(name, _count, "a whole number above zero")

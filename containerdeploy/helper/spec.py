@@ -235,6 +235,8 @@ def _step(
             memory_bytes=item.memory_bytes,
             pids=item.pids or default.pids,
             max_output_bytes=item.max_output_bytes or default.max_output_bytes,
+            cpus=item.cpus,
+            disk_bytes=item.disk_bytes,
         ),
     )
 

@@ -168,11 +168,11 @@ def _of_deployment(one: PlannedDeployment, expected: Expected) -> dict[str, str]
 
 def _of_step(step: PlannedStep, expected: Expected) -> str:
     found = step.extension
-    limits = (step.timeout_s, step.idle_timeout_s, step.memory_bytes, step.pids)
+    limits = (step.timeout_s, step.idle_timeout_s, step.memory_bytes, step.pids, step.cpus)
     network = "full" if found.path in expected.networked else step.network
     where = found.relative or f"built-in {found.name}"
     words = (where, found.kind, found.sha256, found.interpreter, network, limits)
-    return " ".join(map(str, (*words, step.max_output_bytes, step.loop_devices)))
+    return " ".join(map(str, (*words, step.max_output_bytes, step.disk_bytes, step.loop_devices)))
 
 
 def _change(fact: str, was: str | None, now: str | None) -> str:

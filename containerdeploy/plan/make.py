@@ -216,6 +216,8 @@ class _Planner:
             memory_bytes=own.memory_bytes or sidecar.memory_bytes,
             pids=own.pids or sidecar.pids,
             max_output_bytes=own.max_output_bytes or sidecar.max_output_bytes,
+            cpus=own.cpus or sidecar.cpus,
+            disk_bytes=own.disk_bytes or sidecar.disk_bytes,
             loop_devices=self._loop_devices(found, name),
         )
 

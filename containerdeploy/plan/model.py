@@ -51,6 +51,8 @@ class PlannedStep:
     memory_bytes: int | None = None
     pids: int | None = None
     max_output_bytes: int | None = None
+    cpus: float | None = None
+    disk_bytes: int | None = None
     loop_devices: int = 0
 
 

@@ -26,6 +26,10 @@ _BY_OUTCOME = {
     "or free some on the engine's host",
     "too much output": "let it say less, or raise `max-output:` beside the extension's name in "
     "the system file",
+    "out of disk": "let it write less (what it left is gone already), raise `disk:` beside the "
+    "extension's name in the system file, or make room where the store and the results lie",
+    "too many processes": "raise `pids:` beside the extension's name in the system file, or let it "
+    "do less at once",
     "killed": "the engine's host may be short of memory, or somebody ended it; look there, then "
     "run it again",
     "cannot start": "is its first line (`#!`) right, and is that interpreter in the helper image? "

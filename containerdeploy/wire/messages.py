@@ -39,6 +39,8 @@ Outcome = Literal[
     "idle",
     "out of memory",
     "too much output",
+    "out of disk",
+    "too many processes",
     "killed",
     "cannot start",
     "skipped",
@@ -48,13 +50,19 @@ ChangeKind = Literal["added", "modified", "deleted", "mode", "owner", "xattr", "
 
 @frozen
 class Limits:
-    """What one extension may use up; None is no limit of its own."""
+    """What one extension may use up; None is no limit of its own.
+
+    `disk_bytes` bounds what it may write in its layer, its TMPDIR and its output, `cpus` how many
+    processors' time it may take at once.
+    """
 
     timeout_s: float | None = 1800.0
     idle_timeout_s: float | None = None
     memory_bytes: int | None = None
     pids: int = 4096
     max_output_bytes: int = 1 << 30
+    cpus: float | None = None
+    disk_bytes: int | None = None
 
 
 @frozen

@@ -203,12 +203,14 @@ def test_a_bad_digest_is_a_problem(definitions):
 
 def test_limits_of_an_extension_are_read(definitions):
     definitions.extension("x.configure")
-    use = "{name: x, network: full, timeout: 2m, idle-timeout: 90s, memory: 512M, pids: 7}"
+    use = "{name: x, network: full, timeout: 2m, idle-timeout: 90s, memory: 512M, pids: 7"
+    use += ", cpu: 0.5, disk: 2G}"
     definitions.system("s", f"configuration-extensions: [{use}]\n")
     definitions.cluster(GOOD)
     (step,) = definitions.one().configure
     assert (step.network.mode, step.timeout_s, step.idle_timeout_s) == ("full", 120.0, 90.0)
     assert (step.memory_bytes, step.pids) == (512 << 20, 7)
+    assert (step.cpus, step.disk_bytes) == (0.5, 2 << 30)
 
 
 def test_a_bad_limit_says_what_one_looks_like(definitions):
@@ -216,3 +218,11 @@ def test_a_bad_limit_says_what_one_looks_like(definitions):
     definitions.extension("x.configure")
     definitions.cluster(GOOD)
     assert "a time such as 90s, 30m or 2h; found 'soon'" in definitions.problems()[0]
+
+
+@pytest.mark.parametrize("cpu", ["0", "-1", "all", "1e3", "0.001", "1.5x", "999999"])
+def test_a_bad_number_of_processors_is_told(definitions, cpu):
+    definitions.system("s", f"configuration-extensions: [{{name: x, cpu: {cpu}}}]\n")
+    definitions.extension("x.configure")
+    definitions.cluster(GOOD)
+    assert "a number of processors, such as 2 or 1.5" in definitions.problems()[0]

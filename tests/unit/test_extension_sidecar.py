@@ -29,6 +29,8 @@ timeout: 2h
 idle-timeout: 30
 memory: 1.5G
 max-output: 512M
+cpu: 1.5
+disk: 3G
 pids: 10
 tree: writable
 output: directory
@@ -60,6 +62,7 @@ def test_everything_that_a_sidecar_may_say_is_read(tmp_path):
     assert sidecar.tools == ("mkimage", "/sbin/mkfs.ext4")
     assert (sidecar.timeout_s, sidecar.idle_timeout_s, sidecar.pids) == (7200.0, 30.0, 10)
     assert (sidecar.memory_bytes, sidecar.max_output_bytes) == (3 << 29, 512 << 20)
+    assert (sidecar.cpus, sidecar.disk_bytes) == (1.5, 3 << 30)
     assert (sidecar.tree, sidecar.output, sidecar.upgrade) == ("writable", "directory", True)
     assert sidecar.options["COUNT"].default == "3"
     assert sidecar.options["LIGHT"].default == "True"

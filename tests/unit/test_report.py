@@ -140,6 +140,8 @@ def test_a_failure_tells_the_step_both_streams_the_log_and_what_to_try(tmp_path:
         ("idle", None, "", "`idle-timeout:`"),
         ("out of memory", None, "", "`memory:`"),
         ("too much output", None, "", "`max-output:`"),
+        ("out of disk", None, "", "`disk:`"),
+        ("too many processes", 1, "", "`pids:`"),
         ("cannot start", None, "", "interpreter"),
         ("failed", 127, "sh: 1: lvm: not found", "not in the helper image"),
         ("failed", 126, "", "can't be executed"),
