@@ -13,6 +13,7 @@ stack.py       several archives as one tree
 metadata.py    /baserock/deployment.meta
 store.py       bases, workspaces, locks
 unpack.py      an archive into a base, confined
+bounds.py      holds an archive to its size while it is unpacked
 survey.py      looks at what was unpacked
 loops.py       loop devices that free themselves
 grafts.py      mounts their file systems into an extension's room

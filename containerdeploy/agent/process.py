@@ -19,6 +19,7 @@ from containerdeploy.frozen import frozen
 LOG_DESCRIPTOR = 3  # dash can only redirect to a descriptor of one digit
 READ_BYTES = 256 * 1024
 TICK_S = 0.5
+SHORT_TICK_S = 0.1
 STREAMS: Mapping[int, LogStream] = {1: "stdout", 2: "stderr", LOG_DESCRIPTOR: "log"}
 
 
@@ -26,7 +27,8 @@ STREAMS: Mapping[int, LogStream] = {1: "stdout", 2: "stderr", LOG_DESCRIPTOR: "l
 class Task:
     """A program to be run for a step, how it is held, and what it may use up.
 
-    `started` gets the id of a process of ours that stands in the program's room.
+    `started` gets the id of a process of ours that stands in the program's room. `overrun` is asked
+    every now and then whether a bound is broken that the limits don't know.
     """
 
     step: str
@@ -36,6 +38,7 @@ class Task:
     confinement: confine.Confinement
     group: Group
     started: Callable[[int], None] | None = None
+    overrun: Callable[[confine.Running], tuple[wire.Outcome, str] | None] | None = None
 
 
 class Sink(Protocol):
@@ -49,12 +52,14 @@ class Sink(Protocol):
 class _Watch:
     """The clockwork of one run: what has come, what is overdue."""
 
-    def __init__(self, limits: wire.Limits) -> None:
-        self._limits = limits
+    def __init__(self, task: Task) -> None:
+        self._limits = task.limits
+        self._asked = task.overrun
+        self.tick_s = SHORT_TICK_S if task.overrun else TICK_S
         self.started = self.heard = time.monotonic()
         self.output_bytes = 0
 
-    def overrun(self) -> tuple[wire.Outcome, str] | None:
+    def overrun(self, running: confine.Running) -> tuple[wire.Outcome, str] | None:
         """Which limit is passed, and by what."""
         limits, now = self._limits, time.monotonic()
         if limits.timeout_s is not None and now - self.started > limits.timeout_s:
@@ -63,7 +68,7 @@ class _Watch:
             return "idle", f"said nothing for {limits.idle_timeout_s:g} s"
         if self.output_bytes > limits.max_output_bytes:
             return "too much output", f"more than {limits.max_output_bytes} bytes"
-        return None
+        return self._asked(running) if self._asked else None
 
 
 class Runner:
@@ -89,7 +94,7 @@ class Runner:
         went away.
         """
         self._lease.check()
-        watch = _Watch(task.limits)
+        watch = _Watch(task)
         with ExitStack() as stack:
             splitters, running = _start(stack, task, stdin, self._emitter)
             self._lease.guard(running.kill)
@@ -119,13 +124,13 @@ def _listen(
     over: tuple[wire.Outcome, str, None] | None = None
     with _poll(running, sinks) as (poll, alive):
         while True:
-            ready = [descriptor for descriptor, _ in poll.poll(TICK_S * 1000)]
+            ready = [descriptor for descriptor, _ in poll.poll(watch.tick_s * 1000)]
             for descriptor in ready:
                 if descriptor != alive and not _pass_on(sinks[descriptor], descriptor, watch):
                     poll.unregister(descriptor)
             if alive in ready:
                 break
-            if over is None and (overrun := watch.overrun()):
+            if over is None and (overrun := watch.overrun(running)):
                 over = (*overrun, None)
                 running.kill()
     for descriptor, sink in sinks.items():

@@ -7,31 +7,88 @@ from containerdeploy.agent import trees
 from containerdeploy.agent.failures import StepFailed
 from containerdeploy.frozen import frozen
 
+PATH_MAX = 4095  # what a program can name
+SUSPECT_CHARACTERS = 1000  # fewer can't be that many bytes
+SHOWN_CHARACTERS = 200
+
+
+@frozen
+class Allowed:
+    """What an archive may become; `reason` says in words where the bytes come from."""
+
+    bytes: int
+    reason: str
+    members: int
+
 
 @frozen
 class Survey:
     """What a look at an unpacked tree found; `newest_mtime` is in seconds since the epoch.
 
-    `implied` are directories that the archive doesn't hold itself, so that they are as new as the
-    unpacking.
+    `bytes` are what it takes up on the disk. `implied` are directories that the archive doesn't
+    hold itself, so that they are as new as the unpacking.
     """
 
     members: int
+    bytes: int
     newest_mtime: int
     implied: tuple[str, ...] = ()
 
 
-def survey(target: str, while_unpacking: range) -> Survey:
-    """Count what was unpacked, and refuse what an overlay would take for something else.
+class _Tally:
+    """Counts members and what they take up, held to what is allowed."""
+
+    def __init__(self, allowed: Allowed) -> None:
+        self._allowed = allowed
+        self._linked: set[int] = set()
+        self._largest = (0, "")
+        self.members = self.bytes = 0
+
+    def add(self, path: str, found: os.stat_result) -> None:
+        self.members += 1
+        if found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
+            if found.st_ino in self._linked:
+                return self._check(path)
+            self._linked.add(found.st_ino)
+        size = found.st_blocks * 512
+        self.bytes += size
+        if size > self._largest[0]:
+            self._largest = size, path
+        return self._check(path)
+
+    def _check(self, path: str) -> None:
+        allowed = self._allowed
+        if self.members > allowed.members:
+            raise _refused(
+                f"it holds more than {allowed.members} members; that at {shown(path)} is one more",
+                hint="check what it is made of, for example with tar --list",
+            )
+        if self.bytes > allowed.bytes:
+            size, largest = self._largest
+            raise _refused(
+                f"it takes up more than {allowed.bytes} bytes, {allowed.reason}; "
+                f"the largest member so far is {shown(largest)} with {size}",
+                hint="check what it is made of, for example with tar --list",
+            )
+        if len(path) > SUSPECT_CHARACTERS and len(os.fsencode(path)) > PATH_MAX:
+            raise _refused(
+                f"the path {shown(path)} is longer than {PATH_MAX} bytes",
+                hint="no program can name such a path; leave it out",
+            )
+
+
+def survey(target: str, while_unpacking: range, allowed: Allowed) -> Survey:
+    """Count what was unpacked, and refuse what is too much or what overlayfs takes amiss.
 
     A directory whose time lies `while_unpacking` (nanoseconds) got it from nothing in the archive.
     """
-    members = newest = 0
+    newest = 0
+    tally = _Tally(allowed)
     root = trees.open_directory(target)
     implied = ["."] if os.fstat(root).st_mtime_ns in while_unpacking else []
     try:
         for _, path, _, found in trees.walk(root):
-            members += 1
+            tally.add(path, found)
             if stat.S_ISDIR(found.st_mode) and found.st_mtime_ns in while_unpacking:
                 implied.append(path)
                 continue
@@ -39,12 +96,26 @@ def survey(target: str, while_unpacking: range) -> Survey:
             if stat.S_ISCHR(found.st_mode) and found.st_rdev == 0:
                 raise StepFailed(
                     "failed",
-                    f"the source holds a character device 0:0 at {path!r}",
+                    f"the source holds a character device 0:0 at {shown(path)}",
                     hint="overlayfs takes such a device for a deleted file; leave it out",
                 )
     finally:
         os.close(root)
-    return Survey(members=members, newest_mtime=newest, implied=tuple(implied))
+    return Survey(
+        members=tally.members, bytes=tally.bytes, newest_mtime=newest, implied=tuple(implied)
+    )
+
+
+def shown(path: str) -> str:
+    """Quote a path, in part where it is long: an error is one line that can be read."""
+    if len(path) <= SHOWN_CHARACTERS:
+        return repr(path)
+    half = SHOWN_CHARACTERS // 2
+    return f"{path[:half]!r}…{path[-half:]!r}"
+
+
+def _refused(cause: str, *, hint: str) -> StepFailed:
+    return StepFailed("failed", f"the source can't be unpacked: {cause}", hint=hint)
 
 
 def settle(target: str, found: Survey) -> None:

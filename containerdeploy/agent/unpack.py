@@ -14,6 +14,7 @@ from containerdeploy import wire
 from containerdeploy.agent import confine
 from containerdeploy.agent import room as rooms
 from containerdeploy.agent import survey as surveys
+from containerdeploy.agent.bounds import Bounds
 from containerdeploy.agent.cgroups import Groups
 from containerdeploy.agent.ending import Ending
 from containerdeploy.agent.events import Emitter
@@ -61,8 +62,9 @@ class Unpacker:
     ) -> surveys.Survey:
         """Fill the empty directory `target`; raise StepFailed, whose text is for the user."""
         began_ns = os.stat(target).st_mtime_ns
+        bound = Bounds(target, source)
         with _listing(target) as listing:
-            ending, digest = self._run_tar(step, source, (target, listing), limits)
+            ending, digest = self._run_tar(step, source, (target, listing), limits, bound)
             is_whole = END_OF_ARCHIVE in _read(listing)
         if digest != source.sha256:
             raise StepFailed(
@@ -70,6 +72,8 @@ class Unpacker:
                 f"the source is not what it was: sha256 {digest}, expected {source.sha256}",
                 hint="it changed while it was being read, or its sha256 in the system is wrong",
             )
+        if bound.failure is not None:
+            raise bound.failure
         if ending.outcome != "ok" and not self._is_acceptable(ending):
             raise StepFailed(
                 ending.outcome if ending.outcome != "killed" else "failed",
@@ -85,12 +89,17 @@ class Unpacker:
         if ending.outcome != "ok":
             lost = len(ending.stderr_tail.splitlines()) - 1
             self._emitter.note(step, f"at least {lost} members can't be had by an ordinary user")
-        found = surveys.survey(target, range(began_ns, time.time_ns() + 1))
+        found = bound.survey(range(began_ns, time.time_ns() + 1))
         surveys.settle(target, found)
         return found
 
     def _run_tar(
-        self, step: str, source: wire.Source, places: tuple[str, str], limits: wire.Limits
+        self,
+        step: str,
+        source: wire.Source,
+        places: tuple[str, str],
+        limits: wire.Limits,
+        bound: Bounds,
     ) -> tuple[Ending, str]:
         read, write = os.pipe()
         feeder = _Feeder(source, write, self._lease, self._progress(step, source.size_bytes))
@@ -116,6 +125,7 @@ class Unpacker:
                     limits=limits,
                     confinement=confinement,
                     group=group,
+                    overrun=bound.overrun,
                 )
                 ending = self._runner.run(task, stdin=read, meanwhile=feeder.run)
         finally:

@@ -67,12 +67,19 @@ class Limits:
 
 @frozen
 class Source:
-    """A root file system archive: its place inside the helper, and what its bytes must hash to."""
+    """A root file system archive: its place inside the helper, and what its bytes must hash to.
+
+    Unpacked it may take up `max_expansion` times its size (but a GiB in any case), `max_bytes` at
+    the most, and have `max_members`.
+    """
 
     path: str
     sha256: str
     size_bytes: int
     compression: Compression
+    max_expansion: int = 20
+    max_bytes: int | None = None
+    max_members: int = 2_000_000
 
 
 @frozen

@@ -8,14 +8,18 @@ import random
 import shutil
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from agent_bench import Bench, Story
+from agent_bench import Agent, Bench, Story
 from tree_census import Census, census
 
 from containerdeploy import wire
+from containerdeploy.agent.bounds import Bounds, allowed
+from containerdeploy.agent.confine import Running
+from containerdeploy.frozen import replace
 
 pytestmark = pytest.mark.kernel
 
@@ -334,6 +338,96 @@ def test_a_bomb_of_zeros_keeps_its_holes_or_ends(bench: Bench) -> None:
     story, base = unpacked(bench, buffer.getvalue(), ".gz")
     assert story.finished.outcome == "ok"
     assert (base / "zeros").stat().st_size == 200 << 20
+
+
+def zeros(name: str, megabytes: int) -> bytes:
+    """An archive of one file of zeros: a frame for each 64 MB."""
+    member = tarfile.TarInfo(name)
+    member.size = megabytes << 20
+    head = compressed(member.tobuf(tarfile.GNU_FORMAT), ".zst")
+    assert megabytes % 64 == 0
+    return head + compressed(bytes(64 << 20), ".zst") * (megabytes // 64)
+
+
+def most_used(agent: Agent, store: Path) -> int:
+    """Return how many bytes a run took up at the most."""
+    before, most = os.statvfs(store), 0
+    while agent.process.poll() is None:
+        most = max(most, before.f_bfree - os.statvfs(store).f_bfree)
+        time.sleep(0.01)
+    return most * before.f_frsize
+
+
+def test_a_bomb_is_stopped_while_it_goes_off(bench: Bench) -> None:
+    """Ten gigabytes, of which the disk gets a fraction."""
+    bomb = bench.source(zeros("etc/zeros", 10 << 10), ".zst")
+    agent = bench.start(bench.job(bench.deployment(replace(bomb, max_bytes=64 << 20))))
+    assert most_used(agent, bench.store) < 4 << 30
+    error = assert_refused(bench, agent.end())
+    assert "'etc/zeros'" in error
+    assert f"{64 << 20} bytes, which the operator's policy allows" in error
+
+
+def test_without_a_policy_an_archive_may_be_twenty_times_its_size_but_at_least_a_gigabyte() -> None:
+    source = wire.Source(path="", sha256="", size_bytes=100, compression="gz")
+    assert allowed(source).bytes == 1 << 30
+    source = replace(source, size_bytes=1 << 30)
+    assert allowed(source).bytes == 20 << 30
+    assert allowed(replace(source, max_expansion=3)).bytes == 3 << 30
+    assert allowed(replace(source, max_bytes=1000)).bytes == 1000
+
+
+def test_directories_that_the_archive_only_implies_count(bench: Bench) -> None:
+    """One member of a kilobyte makes a hundred directories of four kilobytes each."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as made:
+        for number in range(100):
+            made.addfile(tarfile.TarInfo(f"{number}/" + "d/" * 100 + "end"))
+    source = replace(bench.source(compressed(buffer.getvalue(), ".zst"), ".zst"), max_members=5000)
+    story = bench.run(bench.job(bench.deployment(source)))
+    assert "more than 5000 members" in assert_refused(bench, story)
+
+
+def test_what_others_write_meanwhile_is_not_held_against_an_archive(
+    bench: Bench, debian_root: Path, tmp_path: Path
+) -> None:
+    source = bench.source(debian_root)
+    agent = bench.start(bench.job(bench.deployment(replace(source, max_bytes=400 << 20))))
+    agent.wait_for(wire.StepStarted, step="one:base")
+    written = 0
+    while agent.process.poll() is None and written <= 512:
+        (tmp_path / "noise").write_bytes(bytes(32 << 20))
+        (tmp_path / "noise").unlink()
+        written += 32
+    assert agent.end().finished.outcome == "ok"
+    assert written > 400
+
+
+def test_a_path_that_no_program_can_name_is_refused(bench: Bench) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as made:
+        made.addfile(tarfile.TarInfo("directory/" * 250 + "end"))
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, "directory/" * 250
+        made.addfile(link)
+        made.addfile(tarfile.TarInfo("link/" + "directory/" * 250 + "end"))
+    error = assert_refused(bench, unpacked(bench, buffer.getvalue())[0])
+    assert "longer than 4095 bytes" in error
+
+
+def test_a_disk_is_not_filled_to_its_last_byte(bench: Bench) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "none", bench.store], check=True)
+    running = Running(outer=0, init=0, errors=0)
+    try:
+        bounds = Bounds(str(bench.store), bench.source(b""))
+        (bench.store / "most").write_bytes(bytes(15 << 20))
+        assert bounds.overrun(running) is None
+        (bench.store / "more").write_bytes(bytes(4 << 20))
+        assert bounds.overrun(running) is not None
+        assert bounds.failure is not None
+        assert "No space left on device but a reserve of 2 MiB" in bounds.failure.detail
+    finally:
+        subprocess.run(["umount", bench.store], check=True)
 
 
 def test_two_agents_that_want_one_base_unpack_it_once(bench: Bench, debian_root: Path) -> None:
