@@ -6,6 +6,7 @@ The map of the house (which room may import which is held by tests/test_architec
     cli.py        the front door: the verbs and the options they share
     commands/     a verb per file: arguments, one call, exit code
     places.py     where records, caches, the store and the policy are kept
+    paths.py      whether a path is there, however it is spelled
     policy.py     which extensions the operator grants a privilege
     network.py    what of the network an extension may use
     frozen.py     how all rooms make their values: frozen, by keyword, quick to define

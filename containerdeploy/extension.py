@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
 
+from containerdeploy import paths
 from containerdeploy.document import did_you_mean, shown
 from containerdeploy.errors import Problem
 from containerdeploy.frozen import frozen
@@ -83,7 +84,7 @@ class Finder:
         path = write.path.with_name(write.path.name.removesuffix(".write") + ".check")
         key = (str(path), "check")
         if key not in self._found:
-            if not path.exists():
+            if not paths.is_there(path):
                 return None
             root = self._root if write.relative is not None else None
             self._found[key] = self._take(path, "check", root)
@@ -109,7 +110,7 @@ class Finder:
                 if os.path.lexists(place):
                     return self._take(place, kind, self._root)
         builtin = file.removeprefix(f"{_FOLDER}/")
-        if "/" not in builtin and (self._builtin / builtin).is_file():
+        if "/" not in builtin and paths.is_file(self._builtin / builtin):
             return self._take(self._builtin / builtin, kind, None)
         return self._missing(name, file, kind)
 

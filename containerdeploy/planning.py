@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from containerdeploy import definition, places, source
+from containerdeploy import definition, paths, places, source
 from containerdeploy.document import did_you_mean
 from containerdeploy.errors import DefinitionError, PlanError, UsageError
 from containerdeploy.extension import Extension, ExtensionKind, Fault, Finder
@@ -219,9 +219,9 @@ def _blocked(plan: Plan, output_dir: Path | None) -> Iterator[str]:
     for one in deployments:
         if one.target is None:
             continue
-        if one.target.is_dir():
+        if paths.is_directory(one.target):
             yield f"{one.name}: {one.target} is a directory"
         elif one.write.extension.sidecar.output == "directory" and os.path.lexists(one.target):
             yield f"{one.name}: {one.target} exists, and the result is a directory"
-        elif not one.target.parent.is_dir() and one.target.parent != output_dir:
+        elif not paths.is_directory(one.target.parent) and one.target.parent != output_dir:
             yield f"{one.name}: there is no directory {one.target.parent}"

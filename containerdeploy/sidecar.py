@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from containerdeploy import document
+from containerdeploy import document, paths
 from containerdeploy.document import Complaints, Fields, MappingNode, Node, Scalar, as_text
 from containerdeploy.errors import Problem
 from containerdeploy.frozen import NOTHING, frozen
@@ -76,7 +76,7 @@ class Sidecar:
 
 def read_sidecar(path: Path, shown: str) -> tuple[Sidecar, tuple[Problem, ...]]:
     """Read a sidecar file; where there is none, the defaults. Problems come beside it."""
-    if not path.exists():
+    if not paths.is_there(path):
         return Sidecar(), ()
     node, problems = document.read(path, shown)
     if node is None:

@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from containerdeploy import paths
 from containerdeploy.document import did_you_mean
 from containerdeploy.errors import UsageError
 
@@ -18,9 +19,9 @@ def find_cluster(given: Path) -> Path:
     path = given.parent.resolve() / given.name
     for suffix in SUFFIXES:
         candidate = path.with_name(path.name + suffix)
-        if candidate.is_file():
+        if paths.is_file(candidate):
             return candidate
-    if path.exists():
+    if paths.is_there(path):
         raise UsageError(f"{str(given)!r} is no cluster file", hint="name a YAML file")
     hint = did_you_mean(path.name, _names(path.parent)) or "give the path of a YAML file"
     raise UsageError(f"there is no cluster file {str(given)!r}", hint=hint)
@@ -33,14 +34,14 @@ def find_root(cluster: Path, given: Path | None) -> Path:
     DEFAULTS, else the parent of a directory called clusters, else the cluster file's directory.
     """
     if given is not None:
-        if not given.is_dir():
+        if not paths.is_directory(given):
             raise UsageError(
                 f"the definitions {str(given)!r} are no directory",
                 hint="give --definitions the directory that system paths begin at",
             )
         return given.resolve()
     for parent in cluster.parents:
-        if any((parent / mark).exists() for mark in _MARKS):
+        if any(paths.is_there(parent / mark) for mark in _MARKS):
             return parent
     folder = cluster.parent
     return folder.parent if folder.name == "clusters" else folder
@@ -50,7 +51,7 @@ def find_system(root: Path, morph: str) -> Path | None:
     """Return the file that a `morph` field names, with or without its suffix, or None."""
     for suffix in SUFFIXES:
         candidate = root / (morph + suffix)
-        if candidate.is_file():
+        if paths.is_file(candidate):
             return candidate
     return None
 
@@ -87,5 +88,5 @@ def format_warning(root: Path) -> str | None:
 def _names(folder: Path) -> list[str]:
     try:
         return sorted(found.name for found in folder.iterdir())[:10_000]
-    except OSError:
+    except (OSError, ValueError):
         return []

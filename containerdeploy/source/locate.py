@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from containerdeploy import paths
 from containerdeploy.frozen import frozen
 
 _ENDINGS = (".tar", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst")
@@ -43,7 +44,7 @@ def locate(
         named = Located(path=declared, origin="the system's source", sha256=sha256)
         return _present(system, named)
     for name in _names(system) if folder is not None else ():
-        if folder is not None and (folder / name).is_file():
+        if folder is not None and paths.is_file(folder / name):
             return Located(path=folder / name, origin="--artifacts")
     return _nothing(system, folder)
 
@@ -67,9 +68,9 @@ def _names(system: str) -> tuple[str, ...]:
 
 
 def _present(system: str, located: Located) -> Located | NotFound:
-    if located.path.is_file():
+    if paths.is_file(located.path):
         return located
-    fault = "is no regular file" if located.path.exists() else "does not exist"
+    fault = "is no regular file" if paths.is_there(located.path) else "does not exist"
     return NotFound(
         message=f"the source of {system!r} {fault}: {located.path} (from {located.origin})",
         hint=f"put the archive there, or name another with --artifact {system}=PATH",

@@ -131,17 +131,17 @@ def _deep(depth: int) -> bytes:
 def conversations() -> st.SearchStrategy[bytes]:
     """A whole run as it should be, of which some lines are lost, doubled or strange."""
     strange = events.map(lambda body: json.dumps(body).encode() + b"\n")
-    fate = st.just(None) | st.just(()) | st.lists(st.sampled_from(LINES) | strange | lines)
-    fates = st.dictionaries(st.integers(0, len(LINES) - 1), fate, max_size=4)
+    after = st.lists(st.sampled_from(LINES) | strange | lines, max_size=3)
+    fates = st.dictionaries(st.integers(0, len(LINES) - 1), st.tuples(st.booleans(), after))
     return fates.map(_told)
 
 
-def _told(fates: Mapping[int, Sequence[bytes] | None]) -> bytes:
-    """Each line with what comes after it, or something else, or nothing, in its stead."""
-    said = []
+def _told(fates: Mapping[int, tuple[bool, Sequence[bytes]]]) -> bytes:
+    """Each line or nothing, and what comes after it."""
+    said: list[bytes] = []
     for number, line in enumerate(LINES):
-        instead = fates.get(number)
-        said += [line] if instead is None else [line, *instead] if number % 2 else instead
+        is_lost, after = fates.get(number, (False, ()))
+        said += [*([] if is_lost else [line]), *after]
     return b"".join(said)
 
 
