@@ -2,6 +2,7 @@
 
 boot.py        brings the agent up from its archive
 main.py        the life of the agent: lease, hello, job, goodbye
+audit.py       what is still there at the end
 deployment.py  one deployment: check, base, metadata, configure, write
 step.py        one step while it runs
 events.py      the event stream: whole lines, split text

@@ -7,20 +7,18 @@ and `flavour` says so.
 
 import os
 import resource
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal, TypeVar
 
 from containerdeploy import syscalls
-from containerdeploy.agent.launcher import Launcher
+from containerdeploy.agent.launcher import Launcher, remove
 from containerdeploy.frozen import frozen
 
 T = TypeVar("T")
 
 PLACE = "/run/containerdeploy/cgroup"
 FLAGS = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
-REMOVE_S = 2.0
 V1 = ("memory", "pids")
 Flavour = Literal["cgroup-v1", "cgroup-v2", "rlimits"]
 
@@ -66,14 +64,14 @@ class Groups:
 
     def __init__(self, flavour: Flavour, roots: tuple[str, ...]) -> None:
         self.flavour: Flavour = flavour
-        self._roots = roots
+        self.roots = roots
         self._launcher: Launcher | None = None
 
     @contextmanager
     def ready(self) -> Iterator[None]:
         """Stay ahead of the steps while the block runs, where a thread can."""
         if self.flavour == "cgroup-v1":
-            self._launcher = Launcher(self._roots)
+            self._launcher = Launcher(self.roots)
         try:
             yield
         finally:
@@ -96,12 +94,12 @@ class Groups:
             if launcher is not None:
                 launcher.leave()
             for directory in directories:
-                _remove(directory)
+                remove(directory)
 
     def _new_group(self) -> tuple[str, ...]:
         if self._launcher is not None:
             return self._launcher.claim()
-        directories = tuple(f"{root}/step" for root in self._roots)
+        directories = tuple(f"{root}/step" for root in self.roots)
         for directory in directories:
             os.makedirs(directory, exist_ok=True)
         return directories
@@ -161,20 +159,6 @@ def _write(path: str, text: str, *, optional: bool = False) -> None:
         return
     with open(path, "w", encoding="ascii") as stream:
         stream.write(text)
-
-
-def _remove(directory: str) -> None:
-    """Remove a group; the kernel lets go of its last process a moment after that is reaped."""
-    deadline = time.monotonic() + REMOVE_S
-    while True:
-        try:
-            return os.rmdir(directory)
-        except FileNotFoundError:
-            return None
-        except OSError:
-            if time.monotonic() > deadline:
-                return None
-            time.sleep(0.002)
 
 
 def _rlimits(memory_bytes: int, pids: int) -> tuple[tuple[int, int], ...]:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from containerdeploy import syscalls, wire
 from containerdeploy.agent import cgroups, identity, layers, room
+from containerdeploy.agent.audit import Audit
 from containerdeploy.agent.deployment import deploying
 from containerdeploy.agent.events import Emitter, claim_stdout
 from containerdeploy.agent.failures import StepFailed, told
@@ -15,6 +16,7 @@ from containerdeploy.agent.process import Runner
 from containerdeploy.agent.step import DEFINITIONS_CLONE, EXTENSIONS_PLACE, Workshop
 from containerdeploy.agent.store import Store
 from containerdeploy.agent.unpack import Unpacker
+from containerdeploy.frozen import replace
 
 HOLD_S = 3600.0
 MOST_WORDS = 2000
@@ -35,8 +37,9 @@ def main(job_line: bytes, install_extensions: Callable[[str], None]) -> None:
     lease = Lease(0)
     emitter.is_wanted = lease.is_held
     lease.start()
-    finished = _finish(lambda: _work(job, emitter, lease, install_extensions))
-    emitter.send(finished)
+    left: list[wire.Left] = []
+    finished = _finish(lambda: _work(job, emitter, lease, install_extensions, left))
+    emitter.send(replace(finished, left=tuple(left)))
     if job.hold and finished.outcome != "interrupted":
         lease.wait(HOLD_S)
 
@@ -67,9 +70,14 @@ def _failed(err: StepFailed) -> wire.Finished:
 
 
 def _work(
-    job: wire.Job, emitter: Emitter, lease: Lease, install_extensions: Callable[[str], None]
+    job: wire.Job,
+    emitter: Emitter,
+    lease: Lease,
+    install_extensions: Callable[[str], None],
+    left: list[wire.Left],
 ) -> wire.Finished:
-    with ExitStack() as stack:
+    """Do it; `left` gets what is still there when all should be gone."""
+    with ExitStack() as last, ExitStack() as stack:
         _prepare(install_extensions)
         groups = cgroups.find()
         if job.kind == "deploy":
@@ -96,6 +104,8 @@ def _work(
             memory_bytes=_memory_bytes(),
         )
         identity.clone_owned_by(who, wire.DEFINITIONS, DEFINITIONS_CLONE)
+        audit = Audit(shop.workspace, groups.roots)
+        last.callback(lambda: left.extend(audit.left()))
         return _deploy_all(shop)
 
 

@@ -25,7 +25,7 @@ def run_cleanup(engine: str, image: str | None) -> str:
         ]
     finally:
         chosen.engine.close()
-    lines += _staging(home)
+    lines += _here(home)
     return "\n".join([f"engine: {chosen.why}", *(lines or ["nothing was left behind"])])
 
 
@@ -59,7 +59,7 @@ def _store(engine: Engine, image: str) -> Iterator[str]:
         yield f"removed {swept} unfinished workspace{'' if swept == 1 else 's'} from the store"
 
 
-def _staging(home: Path) -> Iterator[str]:
+def _here(home: Path) -> Iterator[str]:
     """Staging directories lie beside targets; the records of dead runs tell where those were."""
     for run in sorted((home / "runs").glob("*")):
         if is_live(run):
@@ -67,3 +67,6 @@ def _staging(home: Path) -> Iterator[str]:
         for directory in staging.left_by(run):
             staging.remove_tree(directory)
             yield f"removed {directory}"
+        for file in deploy.temporary_files(run):
+            file.unlink(missing_ok=True)
+            yield f"removed {file}"

@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from typing import Protocol
 
 from containerdeploy import errors, wire
-from containerdeploy.deploy import headers
+from containerdeploy.deploy import audit, headers
 from containerdeploy.deploy.gate import Gate, Shut
 from containerdeploy.deploy.headers import Settings
 from containerdeploy.deploy.interrupts import on_interrupt
@@ -21,6 +21,7 @@ from containerdeploy.helper.staging import Staging
 from containerdeploy.helper.system import HelperRun, RunContext
 from containerdeploy.plan import Plan, PlannedSystem
 from containerdeploy.result import (
+    Audit,
     Happening,
     Ledger,
     Masking,
@@ -107,15 +108,17 @@ class _Hall:
                 parents=tuple(headers.parents(self._plan)),
             )
         )
-        with Staging(run, self._record.directory) as staging, on_interrupt(self._interrupt):
-            context = self._context(run, staging)
-            self._helpers = [
-                HelperRun(context, system, number)
-                for number, system in enumerate(self._plan.systems)
-            ]
-            self._run_all(images)
-            leftovers = self._sweep(context)
-        return self._finish(leftovers)
+        staging = Staging(run, self._record.directory)
+        with on_interrupt(self._interrupt):
+            with staging:
+                context = self._context(run, staging)
+                self._helpers = [
+                    HelperRun(context, system, number)
+                    for number, system in enumerate(self._plan.systems)
+                ]
+                self._run_all(images)
+                told = self._sweep(context)
+            return self._finish(self._audit(context, told))
 
     def _context(self, run: str, staging: Staging) -> RunContext:
         return RunContext(
@@ -194,8 +197,23 @@ class _Hall:
             return (*left, f"unfinished work in the store: {err}")
         return left
 
-    def _finish(self, leftovers: tuple[str, ...]) -> RunResult:
-        self._show(RunFinished(exit_code=self._exit_code(), leftovers=leftovers))
+    def _audit(self, context: RunContext, told: tuple[str, ...]) -> Audit:
+        """Look for what is left, on an engine only where it has not failed to remove something."""
+        found = [audit.on_this_host(context.staging, context.record)]
+        if not told:
+            volumes = any(helper.has_volumes for helper in self._helpers)
+            found.append(audit.on_the_engine(context.engine, context.owner, with_volumes=volumes))
+        return Audit(
+            looked_for=tuple(words for one in found for words in one.looked_for),
+            left=(*told, *(words for one in found for words in one.left)),
+        )
+
+    def _finish(self, found: Audit) -> RunResult:
+        self._show(
+            RunFinished(
+                exit_code=self._exit_code(), leftovers=found.left, looked_for=found.looked_for
+            )
+        )
         for warning in (*self._plan.warnings, *self._record.warnings):
             self._ledger.warn(warning)
         result = self._ledger.results()

@@ -76,7 +76,7 @@ def body(spec: ContainerSpec, host: Host, *, token: str) -> Json:
         "AttachStdin": True,
         "AttachStdout": True,
         "AttachStderr": True,
-        "HostConfig": _confinement(spec, host) | _limits(spec, host) | _places(spec.mounts),
+        "HostConfig": _confinement(spec, host) | _limits(spec, host) | _places(spec),
     }
 
 
@@ -138,11 +138,11 @@ def _device(path: str) -> Json:
     return {"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rwm"}
 
 
-def _places(mounts: Sequence[Mount]) -> Json:
-    tmpfs = {mount.target: _tmpfs_options(mount) for mount in mounts if mount.kind == "tmpfs"}
+def _places(spec: ContainerSpec) -> Json:
+    tmpfs = {mount.target: _tmpfs_options(mount) for mount in spec.mounts if mount.kind == "tmpfs"}
     return {
         "Tmpfs": tmpfs,
-        "Mounts": [_mount(mount) for mount in mounts if mount.kind != "tmpfs"],
+        "Mounts": [_mount(mount, spec) for mount in spec.mounts if mount.kind != "tmpfs"],
     }
 
 
@@ -153,7 +153,7 @@ def _tmpfs_options(mount: Mount) -> str:
     return ",".join(options)
 
 
-def _mount(mount: Mount) -> Json:
+def _mount(mount: Mount, spec: ContainerSpec) -> Json:
     """Give one entry of `Mounts`, which unlike `Binds` never makes a missing source."""
     place: Json = {"Target": mount.target, "ReadOnly": mount.read_only}
     match mount.kind:
@@ -163,6 +163,6 @@ def _mount(mount: Mount) -> Json:
         case "volume":
             return place | {"Type": "volume", "Source": mount.source}
         case "anonymous":
-            return place | {"Type": "volume"}
+            return place | {"Type": "volume", "VolumeOptions": {"Labels": dict(spec.labels)}}
         case _:
             raise ValueError(f"not a mount of this list: {mount.kind}")

@@ -85,8 +85,8 @@ class _Launcher:
         except OSError as err:
             report(self._control, err, rootless=self._rootless)
         finally:
-            runtime_cgroups.remove(self._groups)
-            self._take_away(code)
+            if not runtime_cgroups.remove(self._groups):  # else its traces are needed
+                self._take_away(code)
         return code
 
     def _contain(self, order: Order) -> int:

@@ -76,12 +76,15 @@ def limit_by_resources(order: Order) -> None:
         resource.setrlimit(resource.RLIMIT_NPROC, (count, count))
 
 
-def remove(directories: list[str]) -> None:
-    """Kill what is in the groups and remove them, nested ones first."""
+def remove(directories: list[str]) -> list[str]:
+    """Kill what is in the groups and remove them, nested ones first; return those still there."""
+    left = []
     for directory in directories:
         deadline = time.monotonic() + REMOVE_S
-        while not _remove_once(directory) and time.monotonic() < deadline:
+        while not (is_gone := _remove_once(directory)) and time.monotonic() < deadline:
             time.sleep(0.002)
+        left += [] if is_gone else [directory]
+    return left
 
 
 def _remove_once(directory: str) -> bool:

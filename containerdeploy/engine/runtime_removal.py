@@ -45,7 +45,10 @@ def remove(directory: Path) -> None:
             if not _is_free_within(lock, DEATH_S):
                 raise EngineError(f"the launcher of {directory.name} does not die", transient=True)
         _signal_noted(directory, "init")  # dying already where the launcher was killed
-        runtime_cgroups.remove(runtime_directory.read(str(directory), "cgroups").splitlines())
+        groups = runtime_directory.read(str(directory), "cgroups").splitlines()
+        if left := runtime_cgroups.remove(groups):
+            brief = f"the control group {left[0]} can't be removed"
+            raise EngineError(brief, hint="something in it can't be killed; see its cgroup.procs")
         remove_tree(Path(runtime_directory.put_aside(str(directory))))
 
 

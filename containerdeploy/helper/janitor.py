@@ -1,6 +1,6 @@
-"""Waits for the controller to end, then removes the staging directories that it left.
+"""Waits for the controller to end, then removes the staging directories and files that it left.
 
-Run as a script. stdin brings `+PATH` when a directory is about to be made and `-PATH` when it has
+Run as a script. stdin brings `+PATH` when something is about to be made and `-PATH` when it has
 been removed, each ended by a zero byte; its end means that the controller is gone. A helper may
 write for some more seconds, so removing is tried again until it works or GIVE_UP_S are over.
 """
@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import suppress
 
 GIVE_UP_S = 60.0
 PAUSE_S = 0.2
@@ -28,6 +29,8 @@ def main() -> None:
 
 
 def removed(path: bytes) -> bool:
+    with suppress(OSError):
+        os.remove(path)  # noqa: PTH107  paths are bytes here
     shutil.rmtree(path, ignore_errors=True)
     return not os.path.lexists(path)
 

@@ -138,7 +138,7 @@ class Session:
                     self._order.admit()
                     feed.go()
                 if isinstance(event, wire.Finished):
-                    self.is_clean = True
+                    self.is_clean = not event.left
                     return event
         except (EngineError, ProtocolError, TimeoutError) as err:
             self._refuse_if_stopping()

@@ -1,7 +1,7 @@
 """Staging directories beside the targets: artifacts appear in their place whole, by a rename.
 
 They are the only things of a run that lie outside its record and the store. A janitor, a small
-process of its own, removes them should the controller be killed.
+process of its own, removes them should the controller be killed, and what else it is told of.
 """
 
 import os
@@ -10,6 +10,8 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -28,6 +30,7 @@ class Staging:
         self._record = record
         self._lock = threading.Lock()
         self._janitor: subprocess.Popen[bytes] | None = None
+        self._made: list[Path] = []
 
     def __enter__(self) -> "Staging":
         return self
@@ -48,7 +51,7 @@ class Staging:
         try:
             with (self._record / TARGETS).open("ab") as stream:
                 stream.write(os.fsencode(target.parent) + b"\0")
-            self._tell("+", directory)
+            self.watch(directory)
             directory.mkdir(mode=0o700)
         except OSError as err:
             raise DeployError(
@@ -58,10 +61,38 @@ class Staging:
             ) from err
         return directory
 
+    @contextmanager
+    def file(self, path: Path, text: str) -> Iterator[None]:
+        """Have a small file while the block runs; raise DeployError if that can't be."""
+        try:
+            self.watch(path)
+            path.write_text(text, encoding="ascii")
+        except OSError as err:
+            path.unlink(missing_ok=True)
+            raise DeployError(
+                f"cannot write {path}",
+                details=str(err),
+                hint="records and what a run needs lie in CONTAINERDEPLOY_HOME: make room there",
+            ) from err
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            self._tell("-", path)
+
     def remove(self, directory: Path) -> None:
         """Remove a staging directory and what is left in it."""
         remove_tree(directory)
         self._tell("-", directory)
+
+    def watch(self, path: Path) -> None:
+        """Have the janitor remove `path`, which is not there yet, should we be killed."""
+        self._made.append(path)
+        self._tell("+", path)
+
+    def left(self) -> list[Path]:
+        """Return what was made and is still there."""
+        return [path for path in self._made if os.path.lexists(path)]
 
     def _tell(self, sign: str, directory: Path) -> None:
         with self._lock:

@@ -35,7 +35,11 @@ class RunContext:
 
 
 class HelperRun:
-    """Takes one system through; `stop` and `kill` may come from another thread."""
+    """Takes one system through; `stop` and `kill` may come from another thread.
+
+    `has_volumes` says that its helper had volumes of its own; `left_behind` is of what could not be
+    removed.
+    """
 
     def __init__(self, context: RunContext, system: PlannedSystem, number: int) -> None:
         self._context = context
@@ -48,6 +52,7 @@ class HelperRun:
         self._stopping = False
         self._admit: Callable[[], None] = lambda: None
         self.is_clean = True
+        self.has_volumes = False
         self.left_behind: tuple[str, ...] = ()
 
     def run(self, admit: Callable[[], None]) -> wire.Finished:
@@ -58,19 +63,22 @@ class HelperRun:
         self._admit = admit
         nonce = secrets.token_hex(16)
         nonce_path = self._context.record / f"nonce-{self._number}"
-        nonce_path.write_text(nonce, encoding="ascii")
         slots: dict[str, spec.Slot] = {}
-        try:
-            place = self._place(slots, nonce_path)
+        with self._context.staging.file(nonce_path, nonce):
             try:
-                return self._converse(place, nonce, shared_host=True)
-            except OtherHost:
-                self._refuse_directories()
-                return self._converse(place, nonce, shared_host=False)
-        finally:
-            nonce_path.unlink(missing_ok=True)
-            for slot in slots.values():
-                self._context.staging.remove(slot.staging)
+                place = self._place(slots, nonce_path)
+                return self._converse_anywhere(place, nonce)
+            finally:
+                for slot in slots.values():
+                    self._context.staging.remove(slot.staging)
+
+    def _converse_anywhere(self, place: spec.Placement, nonce: str) -> wire.Finished:
+        try:
+            return self._converse(place, nonce, shared_host=True)
+        except OtherHost:
+            self._refuse_directories()
+            self.has_volumes = True
+            return self._converse(place, nonce, shared_host=False)
 
     def stop(self) -> None:
         with self._lock:

@@ -7,7 +7,7 @@
     {"happening": "Delivered", "at": …, "system": …, "deployment": …, "path": …,
      "size_bytes": …, "sha256": …}
     {"happening": "SystemFinished", "at": …, "system": …, "outcome": …, "brief": …, …}
-    {"happening": "RunFinished", "at": …, "exit_code": 0, "leftovers": []}
+    {"happening": "RunFinished", "at": …, "exit_code": 0, "leftovers": [], "looked_for": […]}
 
 `at` is seconds since the epoch. The kinds of event and their fields are those of the wire
 (containerdeploy/wire/messages.py). Lines are ASCII; bytes that are not UTF-8 are lone surrogates.

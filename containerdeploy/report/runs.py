@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from containerdeploy import wire
 from containerdeploy.report import text
 from containerdeploy.report.narrator import mode
-from containerdeploy.report.summary import count_line, failure, prefix
+from containerdeploy.report.summary import count_line, failure, let_go, prefix
 from containerdeploy.result import (
     DeploymentResult,
     Record,
@@ -97,9 +97,18 @@ def _head(record: Record, results: RunResult, state: RunState) -> Iterator[str]:
             yield f"{name:<9} {told}"
     for words in dict.fromkeys(mode(s.hello) for s in results.systems if s.hello):
         yield f"mode      {words}"
+    yield from _audit(results)
     yield f"record    {text.word(results.record)}"
     for warning in dict.fromkeys((*record.warnings, *results.warnings)):
         yield f"warning   {text.word(warning)}"
+
+
+def _audit(results: RunResult) -> Iterator[str]:
+    """What was still there at the end, or what there was nothing of."""
+    if results.looked_for and not results.leftovers:
+        yield f"left      nothing (looked for {text.word(', '.join(results.looked_for))})"
+    yield from (f"left      {text.word(words)}" for words in results.leftovers)
+    yield from (f"left      {words}" for words in let_go(results))
 
 
 def _steps(system: SystemResult, deployment: DeploymentResult, changes: Changes) -> Iterator[str]:

@@ -53,6 +53,14 @@ def changes_line(step: StepResult, width: int = 0) -> str:
     return f"{text.word(step.name):<{width}}  {text.counts(step.changes)}{listed}"
 
 
+def let_go(results: RunResult) -> Iterator[str]:
+    """Say, for each helper that did not clean up after itself, what it left to others."""
+    for system in results.systems:
+        if system.left:
+            things = text.word(", ".join(f"{one.kind} {one.name}" for one in system.left))
+            yield f"the helper of {text.word(system.name)} had not let go of {things}"
+
+
 def failure(
     results: RunResult, system: SystemResult, deployment: DeploymentResult, *, terminal: bool
 ) -> list[str]:
@@ -131,5 +139,7 @@ def _modes(results: RunResult) -> Iterator[str]:
 def _warnings(results: RunResult) -> Iterator[str]:
     for warning in results.warnings:
         yield f"warning: {text.word(warning)}"
+    for words in let_go(results):
+        yield f"warning: {words}"
     for leftover in results.leftovers:
         yield f"warning: left behind: {text.word(leftover)} (containerdeploy cleanup removes it)"

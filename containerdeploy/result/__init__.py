@@ -39,6 +39,7 @@ from containerdeploy.result.lock import is_live as is_live
 from containerdeploy.result.masking import Masking as Masking
 from containerdeploy.result.names import new_run_id as new_run_id
 from containerdeploy.result.outcomes import ArtifactResult as ArtifactResult
+from containerdeploy.result.outcomes import Audit as Audit
 from containerdeploy.result.outcomes import DeploymentResult as DeploymentResult
 from containerdeploy.result.outcomes import RunResult as RunResult
 from containerdeploy.result.outcomes import StepResult as StepResult

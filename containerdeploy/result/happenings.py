@@ -63,10 +63,14 @@ class SystemFinished:
 
 @frozen
 class RunFinished:
-    """The whole run is over and torn down; `exit_code` is what the command will exit with."""
+    """The whole run is over and torn down; `exit_code` is what the command will exit with.
+
+    `leftovers` is what of the run is still there, of all that was `looked_for`.
+    """
 
     exit_code: int
     leftovers: tuple[str, ...] = ()
+    looked_for: tuple[str, ...] = ()
 
 
 Happening = RunStarted | SystemStarted | Heard | Delivered | SystemFinished | RunFinished

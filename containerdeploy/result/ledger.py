@@ -59,6 +59,7 @@ class _System:
     steps: dict[str, _Step] = field(default_factory=dict)
     current: str = ""
     current_own: str = ""
+    left: tuple[wire.Left, ...] = ()
 
 
 class Ledger:
@@ -92,6 +93,7 @@ class Ledger:
                     self._run,
                     exit_code=happening.exit_code,
                     leftovers=happening.leftovers,
+                    looked_for=happening.looked_for,
                     ended=self._clock(),
                 )
             case _:
@@ -149,7 +151,7 @@ class Ledger:
             case wire.Artifact():
                 self._deployment(system, event.deployment).announced += 1
             case wire.Finished():
-                system.current = ""
+                system.current, system.left = "", event.left
             case _:
                 pass
 
@@ -218,4 +220,4 @@ def _freeze(name: str, system: _System) -> SystemResult:
             for key, item in system.deployments.items()
         ),
     )
-    return verdict.judge(facts)
+    return replace(verdict.judge(facts), left=system.left)

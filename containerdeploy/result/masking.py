@@ -49,8 +49,7 @@ class Masking:
                 changes = tuple(self._change(change) for change in event.changes)
                 yield Heard(system=system, event=replace(event, changes=changes))
             case Heard(system=system, event=wire.Finished() as event):
-                error, hint = self.text(event.error), self.text(event.hint)
-                yield Heard(system=system, event=replace(event, error=error, hint=hint))
+                yield Heard(system=system, event=self._finished(event))
             case SystemFinished():
                 yield from self._release(happening.system)
                 yield self._end(happening)
@@ -75,6 +74,11 @@ class Masking:
 
     def _change(self, change: wire.Change) -> wire.Change:
         return replace(change, path=self.text(change.path), detail=self.text(change.detail))
+
+    def _finished(self, event: wire.Finished) -> wire.Finished:
+        left = tuple(replace(one, name=self.text(one.name)) for one in event.left)
+        error, hint = self.text(event.error), self.text(event.hint)
+        return replace(event, error=error, hint=hint, left=left)
 
     def _end(self, end: SystemFinished) -> SystemFinished:
         return replace(

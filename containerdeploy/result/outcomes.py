@@ -80,7 +80,10 @@ class DeploymentResult:
 
 @frozen
 class SystemResult:
-    """One system's helper and its deployments; `hello` says what protections were in use."""
+    """One system's helper and its deployments; `hello` says what protections were in use.
+
+    `left` is what the agent had not let go of when it was done.
+    """
 
     name: str
     outcome: DeploymentOutcome
@@ -90,11 +93,23 @@ class SystemResult:
     brief: str = ""
     details: str = ""
     hint: str = ""
+    left: tuple[wire.Left, ...] = ()
+
+
+@frozen
+class Audit:
+    """What was looked for when a run was over, and what of the run was still there, in words."""
+
+    looked_for: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 @frozen
 class RunResult:
-    """A whole run. Times are seconds since the epoch; `ended` is None while it goes on."""
+    """A whole run. Times are seconds since the epoch; `ended` is None while it goes on.
+
+    `leftovers` are for `cleanup`; `looked_for` says what could have been among them.
+    """
 
     run: str = ""
     verb: str = ""
@@ -106,6 +121,7 @@ class RunResult:
     started: float = 0.0
     ended: float | None = None
     leftovers: tuple[str, ...] = ()
+    looked_for: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def count(self, outcome: DeploymentOutcome) -> int:

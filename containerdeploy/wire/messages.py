@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from containerdeploy.frozen import NOTHING, frozen
+from containerdeploy.wire.upkeep import Left as Left
+from containerdeploy.wire.upkeep import LeftKind as LeftKind
 
 VERSION = 2
 MAX_LINE = 64 * 1024
@@ -273,12 +275,16 @@ class Checked:
 
 @frozen
 class Finished:
-    """Last event, exactly once. `error` is empty when everything that was asked is done."""
+    """Last event, exactly once. `error` is empty when everything that was asked is done.
+
+    `left` is what the agent found of its own when all should have been gone.
+    """
 
     outcome: Literal["ok", "failed", "interrupted"]
     error: str = ""
     hint: str = ""
     swept: int = 0
+    left: tuple[Left, ...] = ()
 
 
 Event = (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from deploy_world import World, digest
+from orphans import orphan
 from sites import Site
 
 from containerdeploy.deploy import host_id
@@ -81,27 +82,11 @@ def leave(path: Path) -> None:
     (path / "some").chmod(0o500)
 
 
-def orphan(site: Site, owner: str) -> None:
-    """A helper that was made and never started, as after a lost answer."""
-    labels = {"containerdeploy": "helper", "containerdeploy.owner": owner}
-    store = site.store_name
-    with site.client() as client:
-        client.create_container(
-            "containerdeploy-helper:latest",
-            ["true"],
-            name=f"containerdeploy-{site.mark}-orphan",
-            labels=labels,
-            volumes=["/store"],
-            host_config=client.create_host_config(binds=[f"{store}:/store"]),
-        )
-
-
 @pytest.mark.parametrize(
     "site", [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in API], indirect=True
 )
 def test_a_run_of_another_host_is_left_to_that(world: World, site: Site) -> None:
-    orphan(site, "another-host:/var/lib/containerdeploy/runs/x")
-    name = f"containerdeploy-{site.mark}-orphan"
+    name = orphan(site, "another-host:/var/lib/containerdeploy/runs/x")
     assert name in site.containers()
     assert world.command("cleanup").code == 0
     assert name in site.containers()

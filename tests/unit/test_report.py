@@ -186,6 +186,15 @@ def test_leftovers_and_warnings_are_told() -> None:
     assert "warning: the disk is full" in stream.getvalue()
 
 
+def test_what_a_helper_had_not_let_go_of_is_told_in_one_line() -> None:
+    left = (wire.Left(kind="mount", name="/run/x\n"), wire.Left(kind="process", name="7 sleep"))
+    happenings = [run_started(RECORD), *heard(hello(), wire.Finished(outcome="ok", left=left))]
+    stream = io.StringIO()
+    choose("plain", stream).close(fold([*happenings, RunFinished(exit_code=0)]))
+    told_in = "warning: the helper of web had not let go of mount /run/x\\n, process 7 sleep\n"
+    assert told_in in stream.getvalue()
+
+
 def test_quiet_says_nothing_but_the_end() -> None:
     stream = io.StringIO()
     reporter = choose("quiet", stream)
