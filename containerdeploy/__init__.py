@@ -27,6 +27,7 @@ The map of the house (which room may import which is held by tests/test_architec
     helper/       one system's helper: its spec, its payload, its session
     deploy/       all systems side by side, one event queue, teardown, sweep
     result/       folds events into results, keeps run records
+    selftest/     attacks the isolation on the user's own engine, and tells what held
     report/       shows a run: plain, rich, JSON lines
     agent/        runs inside the helper; standard library, wire and syscalls only
     extensions/   the built-in extensions and their sidecars

@@ -250,6 +250,27 @@ def cleanup(engine: str, image: str | None) -> None:
     click.echo(run_cleanup(engine, image))
 
 
+@cli.group()
+def selftest() -> None:
+    """Try for real what the product promises, on this machine and engine."""
+
+
+@selftest.command()
+@_ENGINE
+@_IMAGE
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option(
+    "--control", is_flag=True, help="Attack WITHOUT the confinement: shows which attacks are real."
+)
+def isolation(engine: str, image: str | None, as_json: bool, control: bool) -> int:
+    """Make every known attack on the isolation; exit 1 if anything gets through."""
+    from containerdeploy.commands.selftest import run_isolation
+
+    text, code = run_isolation(engine, image, as_json=as_json, control=control)
+    click.echo(text)
+    return code
+
+
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def runs(as_json: bool) -> int:

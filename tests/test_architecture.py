@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "containerdeploy"
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent.name != "extensions")
+# What runs in a helper as a program of its own, and is no room's code.
+PROGRAMS = ("extensions", "attacks")
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent.name not in PROGRAMS)
 
 # How every room makes its values.
 EVERYWHERE = "frozen"
@@ -52,6 +54,10 @@ TABLE = {
     },
     "deploy": {"plan", "helper", "engine", "result", "wire", "errors"},
     "report": {"images", "result", "wire", "errors"},
+    "selftest": {
+        *("deploy", "engine", "helper", "images", "plan", "planning", "report", "result"),
+        *("wire", "errors"),
+    },
     "commands": {
         *("definition", "deploy", "document", "engine", "extension", "helper", "images"),
         *(
@@ -62,6 +68,7 @@ TABLE = {
             "planning",
             "report",
             "result",
+            "selftest",
             "sidecar",
             "source",
             "wire",

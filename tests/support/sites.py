@@ -102,7 +102,7 @@ class Site:
     def argv(self, verb: str, *arguments: object) -> list[str]:
         """The command line for `verb`, as the site's person, on the site's engine."""
         become = self.person.become if self.person else ()
-        command = [self.python, "-m", "containerdeploy", verb, f"--engine={self.engine}"]
+        command = [self.python, "-m", "containerdeploy", *verb.split(), f"--engine={self.engine}"]
         return [*become, *command, *map(str, arguments)]
 
     def run(

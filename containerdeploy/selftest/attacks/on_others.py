@@ -7,6 +7,8 @@ import struct
 
 from tools import attack, call
 
+GROUP = "the agent, the store and others"
+
 
 @attack
 def trace_pid_1() -> object:
@@ -78,8 +80,10 @@ def compare_with_pid_1() -> object:
 @attack
 def stop_pid_1() -> object:
     os.kill(1, signal.SIGSTOP)
+    with open("/proc/1/stat") as stream:
+        state = stream.read().rpartition(")")[2].split()[0]
     os.kill(1, signal.SIGCONT)
-    return "sent"
+    return "it stands still" if state == "T" else None
 
 
 @attack

@@ -15,6 +15,8 @@ from tools import (
     scratch,
 )
 
+GROUP = "the host"
+
 
 @attack
 def core_pattern() -> object:

@@ -22,6 +22,8 @@ from tools import (
     unshare,
 )
 
+GROUP = "mounts and namespaces"
+
 
 @attack
 def mount_over_the_tools() -> object:

@@ -41,6 +41,10 @@ NEWNS, NEWUSER, NEWNET, NEWPID = 0x20000, 0x10000000, 0x40000000, 0x20000000
 MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 32, 4096, 16384, 1 << 18
 
 
+class Untried(Exception):
+    """This attack can't be made here; the text says why."""
+
+
 def attack(function: Attack) -> Attack:
     ATTACKS[function.__name__] = function
     return function

@@ -10,6 +10,8 @@ import struct
 
 from tools import attack, call, checked, libc, scratch
 
+GROUP = "the kernel"
+
 
 @attack
 def keyring() -> object:

@@ -1,0 +1,172 @@
+"""A place of the self-test's own on the user's engine; all of it goes at the end."""
+
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from containerdeploy import deploy, images, planning, wire
+from containerdeploy.engine import Engine
+from containerdeploy.engine.choose import open_engine
+from containerdeploy.frozen import frozen
+from containerdeploy.helper import sweep
+from containerdeploy.plan import Options
+from containerdeploy.result import Happening, Heard, RunResult
+from containerdeploy.selftest import sample
+
+MOST_TEXT = 1 << 20
+
+
+@frozen
+class Ground:
+    """An open engine and what the self-test has there; `hello` is what an agent said of it."""
+
+    engine: Engine
+    why_engine: str
+    image: str
+    directory: Path
+    store: str
+    hello: wire.Hello
+    source: Path
+
+    @property
+    def home(self) -> Path:
+        return self.directory / "home"
+
+    def definitions(self, name: str) -> "Definitions":
+        """Begin definitions, called by a name that nobody else here uses."""
+        return Definitions(self, self.directory / name)
+
+
+@frozen
+class Told:
+    """What came of a deploy: its result, and the events of its helpers by system, in order."""
+
+    result: RunResult
+    events: tuple[tuple[str, wire.Event], ...]
+    texts: Mapping[str, str]
+
+    def outcomes(self, system: str, name: str) -> list[str]:
+        """How a system's extension of that name ended."""
+        steps = {
+            event.step
+            for one, event in self.events
+            if one == system and isinstance(event, wire.StepStarted) and event.name == name
+        }
+        return [
+            event.outcome
+            for one, event in self.events
+            if one == system and isinstance(event, wire.StepFinished) and event.step in steps
+        ]
+
+
+class Definitions:
+    """Systems made of the sample and extensions, in one cluster; results land in `out`."""
+
+    def __init__(self, ground: Ground, directory: Path) -> None:
+        self._ground = ground
+        self._directory = directory
+        self._entries: list[Mapping[str, Any]] = []
+        self.out = directory / "out"
+        (directory / "extensions").mkdir(parents=True)
+        (directory / "systems").mkdir()
+        self.out.mkdir()
+
+    def extension(self, name: str, script: str, sidecar: Mapping[str, Any] | None = None) -> None:
+        """Write an extension or a file beside it; `name` has its kind: `greet.configure`."""
+        path = self._directory / "extensions" / name
+        path.write_text(script, encoding="utf-8")
+        path.chmod(0o755)
+        if sidecar is not None:
+            path.with_name(f"{name}.yaml").write_text(json.dumps(sidecar), encoding="utf-8")
+
+    def system(
+        self,
+        name: str,
+        *extensions: str | Mapping[str, Any],
+        source: Path | None = None,
+        **deployment: str,
+    ) -> None:
+        """Add a system with one deployment of its own name; it is written by `type`, or as tar."""
+        system = {
+            "name": name,
+            "kind": "system",
+            "arch": "x86_64",
+            "configuration-extensions": list(extensions),
+            "source": {"tar": str(source or self._ground.source)},
+        }
+        morph = f"systems/{name}.yaml"
+        (self._directory / morph).write_text(json.dumps(system), encoding="utf-8")
+        entry = {"type": "tar", "location": f"{name}.tar", **deployment}
+        self._entries.append({"morph": morph, "deploy": {name: entry}})
+
+    def deploy(self, *, jobs: int = 2) -> Told:
+        """Deploy all systems, each as far as it gets."""
+        ground, heard = self._ground, _Ear()
+        cluster = {"name": "selftest", "kind": "cluster", "systems": self._entries}
+        path = self._directory / "cluster.yaml"
+        path.write_text(json.dumps(cluster), encoding="utf-8")
+        options = Options(output_dir=self.out, image=ground.image)
+        settings = deploy.Settings(
+            home=ground.home,
+            store=ground.store,
+            jobs=jobs,
+            fail_fast=False,
+            plan_json={},
+            versions={},
+            why_engine=ground.why_engine,
+        )
+        plan = planning.prepare(path, self._directory, options)
+        result = deploy.deploy(plan, ground.engine, settings, [heard])
+        return Told(result=result, events=tuple(heard.events), texts=heard.texts)
+
+
+class _Ear:
+    """Keeps all events but the logs, and of each step's log the first megabyte."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, wire.Event]] = []
+        self.texts: dict[str, str] = {}
+
+    def show(self, happening: Happening) -> None:
+        if not isinstance(happening, Heard):
+            return
+        system, event = happening.system, happening.event
+        if not isinstance(event, wire.Log):
+            self.events.append((system, event))
+        elif len(text := self.texts.get(system, "")) < MOST_TEXT:
+            self.texts[system] = text + event.text + ("" if event.partial else "\n")
+
+
+@contextmanager
+def opened(choice: str, image: str | None) -> Iterator[Ground]:
+    """Open the engine that `choice` names, with a home and a store that nobody else has.
+
+    Raises EngineError where there is none, or where no helper can run on it.
+    """
+    with ExitStack() as stack:
+        place = os.environ.get("TMPDIR", "/var/tmp")  # /tmp is memory on many machines
+        directory = Path(tempfile.mkdtemp(prefix="containerdeploy-selftest-", dir=place))
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        home = directory / "home"
+        home.mkdir()
+        chosen = open_engine(choice, home)
+        stack.callback(chosen.engine.close)
+        store = f"containerdeploy-selftest-{secrets.token_hex(6)}"
+        stack.callback(chosen.engine.remove_volume, store)
+        name = images.full_name(image or images.HELPER)
+        chosen.engine.image(name)
+        yield Ground(
+            engine=chosen.engine,
+            why_engine=chosen.why,
+            image=name,
+            directory=directory,
+            store=store,
+            hello=sweep.probe(chosen.engine, name, store, deploy.owner_label(None)),
+            source=sample.make(directory / "sample.tar"),
+        )
