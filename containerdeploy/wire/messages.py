@@ -1,11 +1,10 @@
-"""The messages: a Job, the kinds of Event, and where things lie inside a helper."""
+"""The messages: a Job and the kinds of Event."""
 
 from collections.abc import Mapping
 from typing import Literal
 
 from containerdeploy.frozen import NOTHING, frozen
-from containerdeploy.wire.upkeep import Left as Left
-from containerdeploy.wire.upkeep import LeftKind as LeftKind
+from containerdeploy.wire.upkeep import Left
 
 VERSION = 2
 MAX_LINE = 64 * 1024
@@ -14,20 +13,6 @@ TEXT_PER_LINE = 5 * 1024  # twelve bytes for the worst character, and room for t
 HEARTBEAT_S = 2.0
 LEASE_S = 15.0
 GO = b"g"  # what the controller answers to Checked; a heartbeat is a line's end
-
-# Where things lie inside a helper, for the agent.
-STORE = "/store"
-DEFINITIONS = "/definitions"
-SOURCES = "/sources"
-OUTPUT = "/output"
-NONCE = "/nonce"
-# Where things lie for an extension.
-TREE = "/tree"
-EXTENSIONS = "/extensions"
-TMPDIR = "/var/tmp"
-PARENT_TREE = "/parent"
-LOOPS = "/loops"
-LOOP_PROGRAMS = ("losetup", "mount", "umount")
 
 Compression = Literal["none", "gz", "xz", "bz2", "zst"]
 StepKind = Literal["base", "metadata", "check", "configure", "write"]
