@@ -17,7 +17,7 @@ _TYPES: tuple[OptionType, ...] = ("string", "boolean", "integer", "path", "paths
 _OPTION = ("type", "required", "default", "help", "secret")
 _LIMITS = ("timeout", "idle-timeout", "memory", "pids", "max-output", "cpu", "disk")
 _SIDECAR = ("summary", "help", "options", "reads", "writes", "tools", "network", *_LIMITS)
-_MORE = ("grants", "tree", "output", "upgrade", "cache")
+_MORE = ("privileged-files", "grants", "tree", "output", "upgrade", "cache")
 _OPTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?")
 _BOOLEANS = frozenset(["yes", "no", "true", "false", "1", "0"])
 _INTEGER = re.compile(r"[-+]?[0-9]+")
@@ -52,13 +52,18 @@ class Option:
 
 @frozen
 class Sidecar:
-    """What an extension says of itself in NAME.KIND.yaml; the defaults hold where there is none."""
+    """What an extension says of itself in NAME.KIND.yaml; the defaults hold where there is none.
+
+    `writes` are the paths of the tree that it may change, None where it doesn't say;
+    `privileged_files` those below which it may leave setuid, setgid or capable files.
+    """
 
     summary: str = ""
     help: str = ""
     options: Mapping[str, Option] = NOTHING
     reads: tuple[str, ...] = ()
-    writes: tuple[str, ...] = ()
+    writes: tuple[str, ...] | None = None
+    privileged_files: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     network: Network | None = None
     timeout_s: float | None = None
@@ -110,7 +115,8 @@ def _sidecar(node: Node, complaints: Complaints) -> Sidecar:
         help=fields.text("help") or "",
         options=_options(options, complaints) if options else {},
         reads=fields.texts("reads", "paths"),
-        writes=fields.texts("writes", "paths"),
+        writes=_tree_paths(fields, "writes", complaints),
+        privileged_files=_privileged_files(fields, complaints),
         tools=fields.texts("tools", "programs' names"),
         network=read_network(fields, complaints),
         timeout_s=fields.seconds("timeout"),
@@ -125,6 +131,27 @@ def _sidecar(node: Node, complaints: Complaints) -> Sidecar:
         output=fields.choice("output", ("any", "file", "directory", "stream", "none")) or "any",
         upgrade=fields.boolean("upgrade"),
     )
+
+
+def _tree_paths(fields: Fields, name: str, complaints: Complaints) -> tuple[str, ...] | None:
+    """Read a list of absolute paths of the tree; None where there is none."""
+    if fields.node(name) is None:
+        return None
+    words = fields.texts(name, "absolute paths of the tree")
+    for word in words:
+        names = word.rstrip("/").split("/")[1:]
+        if not word.startswith("/") or "\0" in word or {"", ".", ".."} & {*names}:
+            hint = "write it from the tree's root, as in /etc/hosts"
+            complaints.add(fields.entries[name].value.at, f"{word!r} in {name!r} is no path", hint)
+    return words
+
+
+def _privileged_files(fields: Fields, complaints: Complaints) -> tuple[str, ...]:
+    paths = _tree_paths(fields, "privileged-files", complaints)
+    if paths is not None and fields.node("writes") is None:
+        at = fields.entries["privileged-files"].key.at
+        complaints.add(at, "'privileged-files' means nothing without 'writes'")
+    return paths or ()
 
 
 def _grants(fields: Fields, complaints: Complaints) -> tuple[Grant, ...]:

@@ -27,6 +27,7 @@ launcher.py    starts a step's first process inside its group
 process.py     runs a program to its end: pipes, limits, outcome
 ending.py      how a program ended, and what that means
 changes.py     what a step changed, read off its upper layer
+contract.py    holds a step to what its sidecar says it writes
 output.py      where a write extension writes to
 artifact.py    what a write extension left, taken safely
 trees.py       walks and removes hostile trees by descriptors

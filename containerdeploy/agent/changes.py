@@ -4,6 +4,7 @@ Modification times alone are no change: overlayfs copies a file up as soon as it
 writing, and copies whole files for a change of mode, so contents are compared.
 """
 
+import errno
 import os
 import stat
 from collections import Counter
@@ -12,6 +13,7 @@ from contextlib import suppress
 
 from containerdeploy import wire
 from containerdeploy.agent import trees
+from containerdeploy.agent.contract import Contract
 from containerdeploy.agent.events import Emitter
 from containerdeploy.frozen import replace
 
@@ -51,34 +53,54 @@ class Report:
         self._batch, self._size = [], 0
 
 
-def report(emitter: Emitter, step: str, upper: str, before: str) -> Counter[str]:
+def report(
+    emitter: Emitter, step: str, upper: str, before: str, contract: Contract | None
+) -> Counter[str]:
     """Tell what the layer `upper` changed in the tree `before`; return counts by kind."""
     told = Report(emitter, step)
-    upper_root, before_root = trees.open_directory(upper), trees.open_directory(before)
-    try:
-        for change in compare(upper_root, before_root):
-            told.add(change)
-    finally:
-        os.close(upper_root)
-        os.close(before_root)
+    for change in between(upper, before, contract):
+        told.add(change)
     told.flush()
     return told.counts
 
 
-def compare(upper_root: int, before_root: int) -> Iterator[wire.Change]:
-    """Yield the changes in order of path."""
+def between(upper: str, before: str, contract: Contract | None) -> Iterator[wire.Change]:
+    """Yield what a layer changes, in order of path; let the contract judge all of it."""
+    upper_root, before_root = trees.open_directory(upper), trees.open_directory(before)
+    try:
+        yield from compare(upper_root, before_root, contract)
+    finally:
+        os.close(upper_root)
+        os.close(before_root)
+
+
+def compare(
+    upper_root: int, before_root: int, contract: Contract | None = None
+) -> Iterator[wire.Change]:
+    """Yield the changes in order of path; let the contract judge every entry of the layer."""
     roots = [(root, ".", os.fstat(root)) for root in (upper_root, before_root)]
-    yield from _compare_same_type(".", *roots)
+    yield from _judged(contract, _compare_same_type(".", *roots))
     opaque = NOTHING  # what hides all below it, marked or not
     with _Before(before_root) as before:
         for directory, path, name, found in trees.walk(upper_root):
             beside = before.directory(os.path.dirname(path))
             old = _lstat(name, beside) if beside is not None else None
-            yield from _judge(path, (directory, name, found), (beside, old))
+            change = next(_judge(path, (directory, name, found), (beside, old)), None)
+            if contract is not None:
+                contract.entry(path, (directory, name, found), old, change)
+            if change is not None:
+                yield change
             if not path.startswith(opaque) and _is_opaque(directory, name, found):
                 opaque = f"{path}/"
             if old is not None and f"{path}/".startswith(opaque) and stat.S_ISDIR(found.st_mode):
-                yield from _gone(path, directory, beside, name)
+                yield from _judged(contract, _gone(path, directory, beside, name))
+
+
+def _judged(contract: Contract | None, changes: Iterator[wire.Change]) -> Iterator[wire.Change]:
+    for change in changes:
+        if contract is not None:
+            contract.change(change)
+        yield change
 
 
 class _Before:
@@ -222,8 +244,8 @@ def _all_xattrs(directory: int, name: str) -> dict[str, bytes]:
     try:
         names = os.listxattr(path, follow_symlinks=False)
         return {key: os.getxattr(path, key, follow_symlinks=False) for key in names}
-    except OSError:
-        return {}
+    except OSError as err:  # too many to be listed are not the same as none
+        return {} if err.errno == errno.ENOTSUP else {"": str(err.errno).encode()}
 
 
 def _shortened(change: wire.Change) -> wire.Change:

@@ -1,20 +1,21 @@
 """One deployment: check, base, metadata, subsystems, configuration, write; each step confined."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from containerdeploy import wire
 from containerdeploy.agent import artifact, changes, layers, metadata, stack
 from containerdeploy.agent import output as outputs
 from containerdeploy.agent import room as rooms
+from containerdeploy.agent.contract import Contract
 from containerdeploy.agent.failures import StepFailed
 from containerdeploy.agent.layers import LayeredTree
 from containerdeploy.agent.process import Sink
 from containerdeploy.agent.stack import Sheet
 from containerdeploy.agent.step import RunningStep, Workshop
 from containerdeploy.agent.store import BaseInfo, new_info
-from containerdeploy.frozen import replace
+from containerdeploy.frozen import frozen, replace
 
 
 @contextmanager
@@ -25,6 +26,14 @@ def deploying(shop: Workshop, deployment: wire.Deployment, name: str) -> Iterato
         yield doing
     finally:
         doing.close()
+
+
+@frozen
+class Parent:
+    """The tree that a subsystem is written into; `judge` what its write extension did there."""
+
+    tree: str
+    judge: Callable[[wire.Step], None]
 
 
 class Deploying:
@@ -57,8 +66,8 @@ class Deploying:
                 failures += below.check()
         return failures
 
-    def deploy(self, parent_tree: str | None = None) -> None:
-        """Do all the rest; `parent_tree` is where a subsystem is written to. Raises StepFailed."""
+    def deploy(self, parent: Parent | None = None) -> None:
+        """Do all the rest; `parent` is where a subsystem is written to. Raises StepFailed."""
         bases = self._prepare_bases()
         self._write_metadata(bases)
         for index, subsystem in enumerate(self._deployment.subsystems):
@@ -68,12 +77,12 @@ class Deploying:
                 below = stack.enter_context(
                     deploying(self._shop, subsystem, f"{self._name}s{index}")
                 )
-                below.deploy(parent_tree=tree)
+                below.deploy(Parent(tree=tree, judge=self._judging_parent(layer)))
             layers.clamp_times(layer, self._epoch or 0)
         for configure in self._deployment.configure:
             self._configure(configure)
         if self._deployment.write is not None:
-            self._write(self._deployment.write, parent_tree)
+            self._write(self._deployment.write, parent)
 
     def _prepare_bases(self) -> list[str]:
         """Make sure that every base is in the store; return their trees, the topmost first."""
@@ -155,35 +164,74 @@ class Deploying:
     def _configure(self, configure: wire.Step) -> None:
         with self._step(configure) as step:
             layer = self._tree.add_layer()
+            contract = self._contract(configure)
             try:
                 with self._tree.mounted(writable=True) as tree:
                     step.run((rooms.Bind(source=tree, target=wire.TREE, read_only=False),))
             finally:
-                step.changes = self._report(configure.id, layer)
+                step.changes = self._report(configure.id, layer, contract)
+            if contract is not None:
+                contract.settle()
 
-    def _report(self, step: str, layer: str) -> Mapping[str, int]:
+    def _contract(self, step: wire.Step) -> Contract | None:
+        if step.writes is None:
+            return None
+        return Contract(step, self._tree.bottom, self._epoch or 0)
+
+    def _report(self, step: str, layer: str, contract: Contract | None) -> Mapping[str, int]:
         with self._tree.before() as before:
-            counts = changes.report(self._shop.emitter, step, layer, before)
+            counts = changes.report(self._shop.emitter, step, layer, before, contract)
         layers.clamp_times(layer, self._epoch or 0)
         return counts
 
-    def _write(self, write: wire.Step, parent_tree: str | None) -> None:
+    def _judge(self, layer: str, contract: Contract | None) -> None:
+        """Raise StepFailed if a layer that nothing is told of breaks a contract."""
+        if contract is None:
+            return
+        with self._tree.before() as before:
+            for _ in changes.between(layer, before, contract):
+                pass
+        contract.settle()
+
+    def _judging_parent(self, layer: str) -> Callable[[wire.Step], None]:
+        """Return what judges, once a subsystem is written, this tree's layer that took it.
+
+        A write extension with a contract may write at its location and nowhere else.
+        """
+
+        def judge(write: wire.Step) -> None:
+            if write.writes is not None:
+                location = write.argv[-1].removeprefix(wire.PARENT_TREE)
+                there = replace(write, writes=(os.path.normpath(location),))
+                self._judge(layer, self._contract(there))
+
+        return judge
+
+    def _write(self, write: wire.Step, parent: Parent | None) -> None:
         writable = write.tree == "writable"
         with self._step(write) as step, ExitStack() as stack:
-            if writable:
-                self._tree.add_layer()
+            layer = self._tree.add_layer() if writable else ""
             tree = stack.enter_context(self._tree.mounted(writable=writable))
             binds = [rooms.Bind(source=tree, target=wire.TREE, read_only=not writable)]
-            if parent_tree is not None:
-                parent = rooms.Bind(source=parent_tree, target=wire.PARENT_TREE, read_only=False)
-                binds.append(parent)
+            if parent is not None:
+                place = rooms.Bind(source=parent.tree, target=wire.PARENT_TREE, read_only=False)
+                binds.append(place)
+
+            def judge() -> None:
+                if writable:
+                    self._judge(layer, self._contract(write))
+                if parent is not None:
+                    parent.judge(write)
+
             output = self._deployment.output
             if output is None or output.kind == "none":
                 step.run(tuple(binds))
+                judge()
                 return
 
             def run(place: rooms.Bind, sinks: Mapping[int, Sink]) -> None:
                 step.run((*binds, place), sinks=sinks)
+                judge()
 
             def deliver(taken: artifact.Taken) -> None:
                 self._announce(output, taken)

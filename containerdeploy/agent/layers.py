@@ -56,6 +56,11 @@ class LayeredTree:
             os.mkdir(f"{self._place}/b{number}")
             identities.clone_for(self._identity, tree, f"{self._place}/b{number}")
 
+    @property
+    def bottom(self) -> str:
+        """The tree as it was unpacked; of several, the one on top."""
+        return self._bases[0]
+
     def private_directory(self, name: str) -> str:
         """Make an empty directory that belongs to the extension; return its id-mapped path."""
         os.mkdir(f"{self._plain}/{name}", 0o700)

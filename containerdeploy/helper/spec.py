@@ -229,6 +229,8 @@ def _step(
         hosts=item.network.hosts,
         tree=extension.sidecar.tree,
         loop_devices=item.loop_devices,
+        writes=extension.sidecar.writes,
+        privileged_files=extension.sidecar.privileged_files,
         limits=wire.Limits(
             timeout_s=item.timeout_s if item.timeout_s is not None else default.timeout_s,
             idle_timeout_s=item.idle_timeout_s,

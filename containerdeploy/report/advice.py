@@ -30,6 +30,8 @@ _BY_OUTCOME = {
     "extension's name in the system file, or make room where the store and the results lie",
     "too many processes": "raise `pids:` beside the extension's name in the system file, or let it "
     "do less at once",
+    "policy violation": "if it is meant to change that, add the paths to `writes:` in its sidecar, "
+    "those of privileged files to `privileged-files:`; nothing of what it changed was kept",
     "killed": "the engine's host may be short of memory, or somebody ended it; look there, then "
     "run it again",
     "cannot start": "is its first line (`#!`) right, and is that interpreter in the helper image? "

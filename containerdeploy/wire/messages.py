@@ -28,6 +28,7 @@ Outcome = Literal[
     "too much output",
     "out of disk",
     "too many processes",
+    "policy violation",
     "killed",
     "cannot start",
     "skipped",
@@ -82,7 +83,9 @@ class Step:
     """One run of one extension. `id` is unique in the job and names the step in every event.
 
     `hosts` is for a `listed` network: `name:port`, `*.name:port`, `1.2.3.4:port` or `[v6]:port`.
-    `loop_devices` is how many it may have at a time, by asking the agent.
+    `loop_devices` is how many it may have at a time, by asking the agent. `writes` are the paths of
+    the tree that it may change, None for all; with them, `privileged_files` are those below which
+    it may leave files with a setuid or setgid bit or a capability.
     """
 
     id: str
@@ -94,6 +97,8 @@ class Step:
     hosts: tuple[str, ...] = ()
     tree: TreeAccess = "read-only"
     loop_devices: int = 0
+    writes: tuple[str, ...] | None = None
+    privileged_files: tuple[str, ...] = ()
     limits: Limits = Limits()
 
 

@@ -169,3 +169,9 @@ def test_a_hard_link_is_broken_not_written_through(world: World) -> None:
     world.configure("fstab", FSTAB_A="a b c")
     assert precious.read_text() == "precious\n"
     assert world.read("/etc/fstab") == "precious\na b c\n"
+
+
+def test_every_extension_says_what_it_writes() -> None:
+    for path in EXTENSIONS.glob("*.yaml"):
+        sidecar, _ = read_sidecar(path, path.name)
+        assert sidecar.writes is not None, path.name

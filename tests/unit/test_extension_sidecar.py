@@ -23,6 +23,7 @@ options:
   BARE:
 reads: [/etc/passwd]
 writes: [/etc/hostname]
+privileged-files: [/etc/hostname]
 tools: [mkimage, /sbin/mkfs.ext4]
 network: full
 timeout: 2h
@@ -96,6 +97,11 @@ def test_an_unknown_key_is_told_with_its_place(tmp_path):
         ("timeout: -1", "seconds"),
         ("memory: lots", "512M or 2G"),
         ("pids: 0", "a whole number above zero"),
+        ("writes: [etc/hosts]", "'etc/hosts' in 'writes' is no path"),
+        ("writes: [/etc/../usr]", "is no path"),
+        ("writes: [//etc]", "is no path"),
+        ("writes: /etc", "has to be a list of absolute paths"),
+        ("privileged-files: [/bin/su]", "means nothing without 'writes'"),
         ("upgrade: maybe", "true or false"),
         ("- a", "expected a mapping for a sidecar"),
         ("a: [", "is no YAML"),
