@@ -3,7 +3,8 @@
 The map of the house (which room may import which is held by tests/test_architecture.py):
 
     __main__.py   python -m containerdeploy
-    cli.py        the front door: the verbs and the options they share
+    cli.py        the front door: the verbs
+    options.py    the options that verbs share
     commands/     a verb per file: arguments, one call, exit code
     places.py     where records, caches, the store and the policy are kept
     paths.py      whether a path is there, however it is spelled

@@ -1,21 +1,19 @@
-"""The front door: the verbs, the options they share, and how errors are told."""
+"""The front door: the verbs, and how errors are told."""
 
 import gc
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn
 
 import click
 
 from containerdeploy import __version__
 from containerdeploy.errors import EXIT_INTERRUPTED, DeployError
+from containerdeploy.options import DIRECTORY, ENGINE, IMAGE, WHAT, how, what
 
 Verb = Literal["deploy", "upgrade"]
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-DIRECTORY = click.Path(path_type=Path, file_okay=False)
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -58,89 +56,11 @@ def cli() -> None:
     """
 
 
-def _what(command: Command) -> Command:
-    """Arguments and options that say what to deploy."""
-    for decorate in (
-        click.argument("words", nargs=-1, metavar="[DEPLOYMENT]... [NAME.KEY=VALUE]..."),
-        click.argument("cluster", type=click.Path(path_type=Path)),
-        click.option("--definitions", type=DIRECTORY, help="The root of the definitions."),
-        click.option(
-            "--artifact",
-            "artifacts",
-            multiple=True,
-            metavar="NAME=PATH",
-            help="A system's source; with --partial a component's.",
-        ),
-        click.option(
-            "--artifacts",
-            "artifacts_dir",
-            type=DIRECTORY,
-            help="Where sources lie, called as their systems.",
-        ),
-        click.option(
-            "--env", "names", multiple=True, metavar="NAME", help="Take NAME from the environment."
-        ),
-        click.option(
-            "--partial", is_flag=True, help="Deploy partial-deploy-components, unconfigured."
-        ),
-        click.option(
-            "--grant",
-            "grants",
-            multiple=True,
-            metavar="NAME=loop",
-            help="Ask for loop devices for an extension.",
-        ),
-        click.option("--output-dir", type=DIRECTORY, help="Where relative locations begin."),
-        click.option(
-            "--image", help="The helper image, instead of the systems' own; `legacy` has Python 2."
-        ),
-        click.option("--timeout", "timeout_s", type=float, help="Seconds for each extension."),
-    ):
-        command = decorate(command)
-    return command
-
-
-def _how(command: Command) -> Command:
-    """Options that say how to carry it out."""
-    for decorate in (
-        _ENGINE,
-        click.option("--jobs", type=click.IntRange(1), help="Systems side by side."),
-        click.option(
-            "--fail-fast/--keep-going", default=False, help="Stop at the first failure, or go on."
-        ),
-        click.option(
-            "--progress",
-            type=click.Choice(["auto", "rich", "plain", "json", "quiet"]),
-            default="auto",
-            show_default=True,
-        ),
-        click.option(
-            "--events",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="Write every event to a file, as JSON lines.",
-        ),
-    ):
-        command = decorate(command)
-    return command
-
-
-_ENGINE = click.option(
-    "--engine", default="auto", show_default=True, metavar="auto|docker|local|URL"
-)
-_IMAGE = click.option("--image", help="The helper image.")
-
-
 def _options(verb: Verb, given: dict[str, Any]) -> Any:
     """Build the planner's options from the shared arguments, which are taken out of `given`."""
     from containerdeploy.commands.words import options
 
-    return options(verb, os.environ, **{name: given.pop(name) for name in _WHAT})
-
-
-_WHAT = (
-    *("words", "artifacts", "artifacts_dir", "names", "partial", "grants", "output_dir", "image"),
-    "timeout_s",
-)
+    return options(verb, os.environ, **{name: given.pop(name) for name in WHAT})
 
 
 def _deploy(verb: Verb, cluster: Path, definitions: Path | None, given: dict[str, Any]) -> int:
@@ -151,26 +71,26 @@ def _deploy(verb: Verb, cluster: Path, definitions: Path | None, given: dict[str
 
 
 @cli.command()
-@_what
-@_how
+@what
+@how
 def deploy(cluster: Path, definitions: Path | None, **given: Any) -> int:
     """Deploy the systems of CLUSTER, or the named deployments of it."""
     return _deploy("deploy", cluster, definitions, given)
 
 
 @cli.command()
-@_what
-@_how
+@what
+@how
 def upgrade(cluster: Path, definitions: Path | None, **given: Any) -> int:
     """Upgrade what CLUSTER deployed before (upgrade-type, upgrade-location)."""
     return _deploy("upgrade", cluster, definitions, given)
 
 
 @cli.command()
-@_what
+@what
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--upgrade", "verb", flag_value="upgrade", help="What `upgrade` would do.")
-@_ENGINE
+@ENGINE
 def plan(
     cluster: Path,
     definitions: Path | None,
@@ -189,7 +109,7 @@ def plan(
 
 
 @cli.command()
-@_what
+@what
 @click.option("--upgrade", "verb", flag_value="upgrade", help="Whether `upgrade` could be done.")
 def validate(cluster: Path, definitions: Path | None, verb: Verb | None, **given: Any) -> None:
     """Check CLUSTER and everything that it names."""
@@ -229,8 +149,8 @@ def help_extensions(name: str | None, definitions: Path | None) -> None:
 
 
 @cli.command()
-@_ENGINE
-@_IMAGE
+@ENGINE
+@IMAGE
 def doctor(engine: str, image: str | None) -> int:
     """Tell what this machine and engine offer, and what to do about what is missing."""
     from containerdeploy.commands.doctor import run_doctor
@@ -241,8 +161,8 @@ def doctor(engine: str, image: str | None) -> int:
 
 
 @cli.command()
-@_ENGINE
-@_IMAGE
+@ENGINE
+@IMAGE
 def cleanup(engine: str, image: str | None) -> None:
     """Remove what dead runs left behind; live runs keep what is theirs."""
     from containerdeploy.commands.cleanup import run_cleanup
@@ -256,8 +176,8 @@ def selftest() -> None:
 
 
 @selftest.command()
-@_ENGINE
-@_IMAGE
+@ENGINE
+@IMAGE
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option(
     "--control", is_flag=True, help="Attack WITHOUT the confinement: shows which attacks are real."
@@ -269,6 +189,22 @@ def isolation(engine: str, image: str | None, as_json: bool, control: bool) -> i
     text, code = run_isolation(engine, image, as_json=as_json, control=control)
     click.echo(text)
     return code
+
+
+@cli.group()
+def store() -> None:
+    """Look after the store: the sources that the engine has unpacked."""
+
+
+@store.command("verify")
+@ENGINE
+@IMAGE
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def store_verify(engine: str, image: str | None, as_json: bool) -> int:
+    """Compare what was unpacked with what was recorded of it; drop what is damaged."""
+    from containerdeploy.commands.store import run_verify
+
+    return run_verify(engine, image, as_json=as_json, say=click.echo)
 
 
 @cli.command()

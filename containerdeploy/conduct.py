@@ -90,6 +90,8 @@ class Conduct:
                 self._check_artifact(event)
             case wire.Checked():
                 self._check_checked()
+            case wire.BaseVerified():
+                self._check_verified(event)
             case wire.Finished():
                 self._check_end(event)
             case _:
@@ -201,6 +203,11 @@ class Conduct:
         if event.kind == "file" and not _DIGEST.fullmatch(event.sha256):
             self._refuse("a file without a SHA-256", event.sha256)
         self._delivered.add(event.slot)
+
+    def _check_verified(self, event: wire.BaseVerified) -> None:
+        if self._job.kind != "verify":
+            self._refuse("it verified what nobody asked about", event.base)
+        self._check_counts("BaseVerified", event.members, event.bytes, event.damaged)
 
     def _check_end(self, event: wire.Finished) -> None:
         self._check_counts("Finished", event.swept)

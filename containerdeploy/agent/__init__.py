@@ -13,6 +13,8 @@ layers.py      the layered tree of one deployment
 stack.py       several archives as one tree
 metadata.py    /baserock/deployment.meta
 store.py       bases, workspaces, locks
+manifest.py    what a base was made of when it was sealed
+verify.py      compares a base with what was recorded of it
 unpack.py      an archive into a base, confined
 bounds.py      holds an archive to its size while it is unpacked
 survey.py      looks at what was unpacked

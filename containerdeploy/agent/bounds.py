@@ -13,6 +13,7 @@ from containerdeploy import wire
 from containerdeploy.agent import survey as surveys
 from containerdeploy.agent.confine import Running
 from containerdeploy.agent.failures import StepFailed
+from containerdeploy.agent.manifest import Writer
 from containerdeploy.agent.trees import TreeMoved
 from containerdeploy.frozen import frozen
 
@@ -59,9 +60,9 @@ class Bounds:
             self._count(running)
         return (self.failure.outcome, self.failure.detail) if self.failure else None
 
-    def survey(self, while_unpacking: range) -> surveys.Survey:
+    def survey(self, while_unpacking: range, manifest: Writer | None = None) -> surveys.Survey:
         """Look at all that was unpacked; raise StepFailed for what may not be there."""
-        return surveys.survey(self._target, while_unpacking, self._allowed)
+        return surveys.survey(self._target, while_unpacking, self._allowed, manifest)
 
     def _count(self, running: Running) -> None:
         """Find out how much of what came onto the disk is ours."""

@@ -45,9 +45,12 @@ class Deploying:
         self._name = name
         self._tree = LayeredTree(shop.identity, shop.workspace, name)
         self._epoch = shop.job.source_date_epoch
+        self._bases: list[int] = []  # descriptors that keep them from being dropped
 
     def close(self) -> None:
         self._tree.close()
+        for base in self._bases:
+            os.close(base)
 
     def check(self) -> list[StepFailed]:
         """Run all checks, its own and its subsystems', before anything is unpacked.
@@ -120,16 +123,20 @@ class Deploying:
         """Return what is known of an archive's base, after unpacking it if nobody has."""
         store, source = self._shop.store, part.source
         with store.lock(source.sha256):
-            if info := store.base_info(source.sha256):
-                return info
-            running.cached = False
-            try:
-                return self._unpack(step, source)
-            except StepFailed as err:
-                if not part.name:
-                    raise
-                told = f"the component {part.name!r}: {err.detail}"
-                raise StepFailed(err.outcome, told, hint=err.hint) from err
+            if (info := store.base_info(source.sha256)) is None:
+                running.cached = False
+                info = self._unpacked(step, part)
+            self._bases.append(store.use_base(source.sha256))
+            return info
+
+    def _unpacked(self, step: wire.Step, part: wire.Component) -> BaseInfo:
+        try:
+            return self._unpack(step, part.source)
+        except StepFailed as err:
+            if not part.name:
+                raise
+            told = f"the component {part.name!r}: {err.detail}"
+            raise StepFailed(err.outcome, told, hint=err.hint) from err
 
     def _unpack(self, step: wire.Step, source: wire.Source) -> BaseInfo:
         """Unpack beside the bases, then give it its place, whole."""
@@ -145,6 +152,7 @@ class Deploying:
             members=survey.members,
             newest_mtime=survey.newest_mtime,
             implied=survey.implied,
+            manifest=survey.manifest,
         )
         shop.store.seal_base(shop.workspace, staged, info)
         return info

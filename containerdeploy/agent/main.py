@@ -90,6 +90,8 @@ def _work(
             return wire.Finished(outcome="ok")
         if job.kind == "sweep":
             return wire.Finished(outcome="ok", swept=store.sweep())
+        if job.kind == "verify":
+            return _verify_all(store, emitter, lease)
         runner = Runner(emitter, lease)
         shop = Workshop(
             job=job,
@@ -107,6 +109,16 @@ def _work(
         audit = Audit(shop.workspace, groups.roots)
         last.callback(lambda: left.extend(audit.left()))
         return _deploy_all(shop)
+
+
+def _verify_all(store: Store, emitter: Emitter, lease: Lease) -> wire.Finished:
+    """Look at every base and tell of each."""
+    from containerdeploy.agent.verify import verify
+
+    for name in store.bases():
+        lease.check()
+        emitter.send(verify(store, name))
+    return wire.Finished(outcome="ok")
 
 
 def _deploy_all(shop: Workshop) -> wire.Finished:

@@ -1,11 +1,13 @@
 """The store: sources unpacked once, and what a run needs while it lives.
 
-    bases/<sha256>/tree       an unpacked source; info.json beside it (<sha256>-<count>-ids where
-                              its owners could not all be kept)
+    bases/<sha256>/tree       an unpacked source (<sha256>-<count>-ids where its owners could not
+                              all be kept); beside it info.json, manifest (what it is made of) and,
+                              once it has been verified, contents (digests of what is in it)
     tmp/<workspace>/          upper layers, work, staging; `lock` is held by the agent that uses it
-    locks/                    one file per base, and one for tmp
+    locks/                    a file for each base, and for tmp, while somebody works on it
 
 Owned by agents only: 0700, nodev, nosuid. What a dead agent left in tmp is told by its free lock.
+Whoever uses a base holds a shared lock on its directory: nobody else may drop it then.
 """
 
 import fcntl
@@ -22,6 +24,7 @@ from containerdeploy.agent.lease import Lease
 from containerdeploy.frozen import as_mapping, frozen, replace
 
 LOCK_POLL_S = 0.05
+DIGEST_CHARACTERS = 64
 WRITTEN_BACK_S = 120.0
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
@@ -32,7 +35,8 @@ class BaseInfo:
 
     Waiting for the disk would double the time of an unpack. Until it is synced, a base is good only
     for the boot that wrote it. `implied` directories are not in the archive, only what lies below
-    them; `.` is the tree itself.
+    them; `.` is the tree itself. `manifest` and `contents` are the SHA-256 of the files of that
+    name.
     """
 
     sha256: str
@@ -42,6 +46,8 @@ class BaseInfo:
     written: float
     synced: bool = False
     implied: Sequence[str] = ()
+    manifest: str = ""
+    contents: str = ""
 
 
 class Store:
@@ -62,17 +68,57 @@ class Store:
     def base_info(self, sha256: str) -> BaseInfo | None:
         """Return what is known of a whole, usable base, or None; drop one that isn't."""
         directory = self.base_directory(sha256)
-        try:
-            with open(f"{directory}/info.json", encoding="utf-8") as stream:
-                info = BaseInfo(**json.load(stream))
-        except (FileNotFoundError, ValueError, TypeError):
-            info = None
-        if info is None or not (info.synced or info.boot_id == _boot_id()):
+        info = _read_info(directory)
+        if isinstance(info, str):
             self._remove("bases", base_name(sha256, self._ids))
             return None
         if not info.synced and time.time() - info.written > WRITTEN_BACK_S:
             self._sync(directory, info)
         return info
+
+    def use_base(self, sha256: str) -> int:
+        """Keep a base from being dropped until the returned descriptor is closed."""
+        descriptor = trees.open_directory(self.base_directory(sha256))
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        return descriptor
+
+    def bases(self) -> list[str]:
+        """Return the names of all bases, of whatever ids."""
+        return sorted(name for name in os.listdir(f"{self.root}/bases"))
+
+    @contextmanager
+    def held(self, name: str) -> Iterator[BaseInfo | str]:
+        """Yield what is known of a base, or why it can't be used; nobody drops it meanwhile."""
+        descriptor = trees.open_directory(f"{self.root}/bases/{name}")
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield _read_info(f"{self.root}/bases/{name}")
+        finally:
+            os.close(descriptor)
+
+    def drop(self, name: str) -> bool:
+        """Remove a base; False if somebody uses it."""
+        with self.lock(name[:DIGEST_CHARACTERS]):
+            descriptor = trees.open_directory(f"{self.root}/bases/{name}")
+            try:
+                if not _try_lock(descriptor):
+                    return False
+                self._remove("bases", name)
+            finally:
+                os.close(descriptor)
+        return True
+
+    def record_contents(self, name: str, digests: Sequence[str]) -> None:
+        """Keep what a base's members were found to hold, once it is on the disk for certain."""
+        directory = f"{self.root}/bases/{name}"
+        with self.lock(name[:DIGEST_CHARACTERS]):
+            info = _read_info(directory)
+            if isinstance(info, BaseInfo):
+                import hashlib  # deploys have no need of it here
+
+                data = "".join(f"{digest}\0" for digest in digests).encode("ascii")
+                _write_whole(f"{directory}/contents", data)
+                self._sync(directory, replace(info, contents=hashlib.sha256(data).hexdigest()))
 
     def seal_base(self, workspace: str, name: str, info: BaseInfo) -> None:
         """Give an unpacked tree its place; the rename makes it appear whole or not at all."""
@@ -90,16 +136,15 @@ class Store:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Hold the lock of that name; waits for as long as the lease lasts."""
-        descriptor = os.open(
-            f"{self.root}/locks/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        """Hold the lock of that name; waits for as long as the lease lasts. Its file goes again."""
+        path = f"{self.root}/locks/{name}"
+        while (descriptor := _take(path)) is None:
+            self._lease.check()
+            time.sleep(LOCK_POLL_S)
         try:
-            while not _try_lock(descriptor):
-                self._lease.check()
-                time.sleep(LOCK_POLL_S)
             yield
         finally:
+            os.unlink(path)
             os.close(descriptor)
 
     @contextmanager
@@ -152,7 +197,12 @@ def base_name(sha256: str, ids: int) -> str:
 
 
 def new_info(
-    sha256: str, *, members: int, newest_mtime: int, implied: Sequence[str] = ()
+    sha256: str,
+    *,
+    members: int,
+    newest_mtime: int,
+    implied: Sequence[str] = (),
+    manifest: str = "",
 ) -> BaseInfo:
     return BaseInfo(
         sha256=sha256,
@@ -161,6 +211,7 @@ def new_info(
         boot_id=_boot_id(),
         written=time.time(),
         implied=implied,
+        manifest=manifest,
     )
 
 
@@ -181,6 +232,16 @@ def _boot_id() -> str:
         return stream.read().strip()
 
 
+def _take(path: str) -> int | None:
+    """Lock the file at `path`; None if another has it, or had it and took the file away."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with suppress(FileNotFoundError):
+        if _try_lock(descriptor) and os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            return descriptor
+    os.close(descriptor)
+    return None
+
+
 def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -189,10 +250,28 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
+def _read_info(directory: str) -> BaseInfo | str:
+    """Return what is known of a base, or in words why it can't be used."""
+    try:
+        with open(f"{directory}/info.json", encoding="utf-8") as stream:
+            info = BaseInfo(**json.load(stream))
+    except FileNotFoundError:
+        return "it has no info.json"
+    except (ValueError, TypeError):
+        return "its info.json is damaged"
+    if not (info.synced or info.boot_id == _boot_id()):
+        return "it was not known to be on the disk when the machine stopped"
+    return info
+
+
 def _write_info(directory: str, info: BaseInfo) -> None:
-    temporary = f"{directory}/info.json.new"
-    with open(temporary, "w", encoding="utf-8") as stream:
-        json.dump(as_mapping(info), stream)
+    _write_whole(f"{directory}/info.json", json.dumps(as_mapping(info)).encode())
+
+
+def _write_whole(path: str, data: bytes) -> None:
+    """Give a file new content so that it is the old or the new, whatever happens."""
+    with open(f"{path}.new", "wb") as stream:
+        stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
-    os.rename(temporary, f"{directory}/info.json")
+    os.rename(f"{path}.new", path)

@@ -5,6 +5,7 @@ import stat
 
 from containerdeploy.agent import trees
 from containerdeploy.agent.failures import StepFailed
+from containerdeploy.agent.manifest import Writer
 from containerdeploy.frozen import frozen
 
 PATH_MAX = 4095  # what a program can name
@@ -26,13 +27,15 @@ class Survey:
     """What a look at an unpacked tree found; `newest_mtime` is in seconds since the epoch.
 
     `bytes` are what it takes up on the disk. `implied` are directories that the archive doesn't
-    hold itself, so that they are as new as the unpacking.
+    hold itself, so that they are as new as the unpacking. `manifest` is the digest of what was
+    written of all members.
     """
 
     members: int
     bytes: int
     newest_mtime: int
     implied: tuple[str, ...] = ()
+    manifest: str = ""
 
 
 class _Tally:
@@ -77,7 +80,9 @@ class _Tally:
             )
 
 
-def survey(target: str, while_unpacking: range, allowed: Allowed) -> Survey:
+def survey(
+    target: str, while_unpacking: range, allowed: Allowed, manifest: Writer | None = None
+) -> Survey:
     """Count what was unpacked, and refuse what is too much or what overlayfs takes amiss.
 
     A directory whose time lies `while_unpacking` (nanoseconds) got it from nothing in the archive.
@@ -87,8 +92,12 @@ def survey(target: str, while_unpacking: range, allowed: Allowed) -> Survey:
     root = trees.open_directory(target)
     implied = ["."] if os.fstat(root).st_mtime_ns in while_unpacking else []
     try:
+        if manifest is not None:
+            manifest.note(".", os.fstat(root))
         for _, path, _, found in trees.walk(root):
             tally.add(path, found)
+            if manifest is not None:
+                manifest.note(path, found)
             if stat.S_ISDIR(found.st_mode) and found.st_mtime_ns in while_unpacking:
                 implied.append(path)
                 continue
@@ -102,7 +111,11 @@ def survey(target: str, while_unpacking: range, allowed: Allowed) -> Survey:
     finally:
         os.close(root)
     return Survey(
-        members=tally.members, bytes=tally.bytes, newest_mtime=newest, implied=tuple(implied)
+        members=tally.members,
+        bytes=tally.bytes,
+        newest_mtime=newest,
+        implied=tuple(implied),
+        manifest=manifest.close() if manifest is not None else "",
     )
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from containerdeploy import wire
 from containerdeploy.agent import confine
+from containerdeploy.agent import manifest as manifests
 from containerdeploy.agent import room as rooms
 from containerdeploy.agent import survey as surveys
 from containerdeploy.agent.bounds import Bounds
@@ -20,6 +21,7 @@ from containerdeploy.agent.ending import Ending
 from containerdeploy.agent.events import Emitter
 from containerdeploy.agent.failures import StepFailed
 from containerdeploy.agent.lease import Lease
+from containerdeploy.agent.manifest import Writer
 from containerdeploy.agent.process import Runner, Task
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -60,7 +62,10 @@ class Unpacker:
     def unpack(
         self, step: str, source: wire.Source, target: str, limits: wire.Limits
     ) -> surveys.Survey:
-        """Fill the empty directory `target`; raise StepFailed, whose text is for the user."""
+        """Fill the empty directory `target`; raise StepFailed, whose text is for the user.
+
+        What it is made of is written down beside it.
+        """
         began_ns = os.stat(target).st_mtime_ns
         bound = Bounds(target, source)
         with _listing(target) as listing:
@@ -89,7 +94,8 @@ class Unpacker:
         if ending.outcome != "ok":
             lost = len(ending.stderr_tail.splitlines()) - 1
             self._emitter.note(step, f"at least {lost} members can't be had by an ordinary user")
-        found = bound.survey(range(began_ns, time.time_ns() + 1))
+        manifest = Writer(f"{os.path.dirname(target)}/{manifests.NAME}")
+        found = bound.survey(range(began_ns, time.time_ns() + 1), manifest)
         surveys.settle(target, found)
         return found
 

@@ -1,6 +1,7 @@
-"""Short-lived helpers that deploy nothing: one that sweeps the store, one that says what works."""
+"""Short-lived helpers that deploy nothing: they sweep or verify the store, or say what works."""
 
 import secrets
+from collections.abc import Callable
 from typing import Literal
 
 from containerdeploy import wire
@@ -16,6 +17,18 @@ def store(engine: Engine, image: str, volume: str, owner: str) -> int:
     return finished.swept
 
 
+def verify(
+    engine: Engine, image: str, volume: str, owner: str, hear: Callable[[wire.BaseVerified], None]
+) -> None:
+    """Have every base compared with what was recorded of it; tell of each as it is done."""
+
+    def listen(event: wire.Event) -> None:
+        if isinstance(event, wire.BaseVerified):
+            hear(event)
+
+    _run(engine, image, volume, owner, "verify", listen)
+
+
 def probe(engine: Engine, image: str, volume: str, owner: str) -> wire.Hello:
     """Return what an agent says of the place it finds itself in; raise DeployError."""
     _, hello = _run(engine, image, volume, owner, "probe")
@@ -23,11 +36,21 @@ def probe(engine: Engine, image: str, volume: str, owner: str) -> wire.Hello:
 
 
 def _run(
-    engine: Engine, image: str, volume: str, owner: str, kind: Literal["sweep", "probe"]
+    engine: Engine,
+    image: str,
+    volume: str,
+    owner: str,
+    kind: Literal["sweep", "probe", "verify"],
+    listen: Callable[[wire.Event], None] = lambda _: None,
 ) -> tuple[wire.Finished, wire.Hello]:
     name = f"containerdeploy-{kind}-{secrets.token_hex(6)}"
-    heard: list[wire.Event] = []
+    hellos: list[wire.Hello] = []
     job = wire.Job(kind=kind, run=name)
+
+    def hear(event: wire.Event) -> None:
+        if isinstance(event, wire.Hello):
+            hellos.append(event)
+        listen(event)
 
     def refuse(container: str, artifact: wire.Artifact) -> None:
         raise ProtocolError(f"{container}: an artifact that nobody asked for: {artifact.name!r}")
@@ -36,13 +59,12 @@ def _run(
         container=spec.bare(name, image, volume, owner),
         job=job,
         nonce="",
-        hear=heard.append,
+        hear=hear,
         take=refuse,
     )
     finished = Session(engine, order).run()
     if finished.outcome != "ok":
         raise DeployError(finished.error, hint=finished.hint or None)
-    hellos = [event for event in heard if isinstance(event, wire.Hello)]
     if not hellos:
         raise ProtocolError("the agent never said hello")
     return finished, hellos[0]

@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from typing import Literal
 
 from containerdeploy.frozen import NOTHING, frozen
-from containerdeploy.wire.upkeep import Left
+from containerdeploy.wire.upkeep import BaseVerified, Left
+from containerdeploy.wire.words import (
+    ChangeKind,
+    Compression,
+    Network,
+    Outcome,
+    OutputKind,
+    StepKind,
+    TreeAccess,
+)
 
 VERSION = 2
 MAX_LINE = 64 * 1024
@@ -13,27 +22,6 @@ TEXT_PER_LINE = 5 * 1024  # twelve bytes for the worst character, and room for t
 HEARTBEAT_S = 2.0
 LEASE_S = 15.0
 GO = b"g"  # what the controller answers to Checked; a heartbeat is a line's end
-
-Compression = Literal["none", "gz", "xz", "bz2", "zst"]
-StepKind = Literal["base", "metadata", "check", "configure", "write"]
-OutputKind = Literal["any", "file", "directory", "stream", "none"]
-Network = Literal["none", "full", "listed"]
-TreeAccess = Literal["read-only", "writable"]
-Outcome = Literal[
-    "ok",
-    "failed",
-    "timed out",
-    "idle",
-    "out of memory",
-    "too much output",
-    "out of disk",
-    "too many processes",
-    "policy violation",
-    "killed",
-    "cannot start",
-    "skipped",
-]
-ChangeKind = Literal["added", "modified", "deleted", "mode", "owner", "xattr", "replaced"]
 
 
 @frozen
@@ -142,7 +130,8 @@ class Job:
     """All that one helper does.
 
     `deploy`: the deployments of one system, in order. `sweep`: remove what runs that nobody holds
-    any more left in the store. `probe`: say what this place can do, and end.
+    any more left in the store. `probe`: say what this place can do, and end. `verify`: compare the
+    store's bases with what was recorded of them.
     `source_date_epoch` None means the newest modification time in the source. With `hold`, the
     agent keeps everything in place after Finished until its lease ends, for the controller to
     fetch. One that `waits` says Checked when all its checks have passed, and unpacks nothing before
@@ -150,7 +139,7 @@ class Job:
     this host's files.
     """
 
-    kind: Literal["deploy", "sweep", "probe"]
+    kind: Literal["deploy", "sweep", "probe", "verify"]
     run: str
     system: str = ""
     deployments: tuple[Deployment, ...] = ()
@@ -278,7 +267,16 @@ class Finished:
 
 
 Event = (
-    Hello | StepStarted | Progress | Log | Changed | StepFinished | Artifact | Checked | Finished
+    Hello
+    | StepStarted
+    | Progress
+    | Log
+    | Changed
+    | StepFinished
+    | Artifact
+    | Checked
+    | BaseVerified
+    | Finished
 )
 
 

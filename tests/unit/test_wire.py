@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from containerdeploy import frozen, wire
 from containerdeploy.frozen import replace
-from containerdeploy.wire import messages
+from containerdeploy.wire import messages, upkeep
 
 # Lone surrogates stand for bytes that are no UTF-8 (PEP 383).
 texts = st.text(st.characters(), max_size=40)
@@ -19,7 +19,8 @@ st.register_type_strategy(float, st.floats(-1e14, 1e14, allow_nan=False))
 st.register_type_strategy(int, st.integers(-(1 << 62), 1 << 62))
 KINDS = typing.get_args(messages.Event)
 NESTING = {messages.Deployment, messages.Job}
-for kind in (k for k in vars(messages).values() if frozen.is_frozen_kind(k) and k not in NESTING):
+VALUES = [*vars(upkeep).values(), *vars(messages).values()]
+for kind in (k for k in VALUES if frozen.is_frozen_kind(k) and k not in NESTING):
     hints = typing.get_type_hints(kind)
     st.register_type_strategy(kind, st.builds(kind, **{n: st.from_type(hints[n]) for n in hints}))
 events = st.one_of([st.from_type(kind) for kind in KINDS])
@@ -37,7 +38,7 @@ leaves = st.builds(
 )
 jobs = st.builds(
     messages.Job,
-    kind=st.sampled_from(["deploy", "probe", "sweep"]),
+    kind=st.sampled_from(["deploy", "probe", "sweep", "verify"]),
     run=texts,
     system=texts,
     deployments=st.lists(leaves, max_size=2).map(tuple),
