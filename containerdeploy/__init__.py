@@ -31,6 +31,7 @@ The map of the house (which room may import which is held by tests/test_architec
     selftest/     attacks the isolation on the user's own engine, and tells what held
     report/       shows a run: plain, rich, JSON lines
     agent/        runs inside the helper; standard library, wire and syscalls only
+    gateway/      connects for an extension whose network is a list; runs beside the agent
     extensions/   the built-in extensions and their sidecars
 """
 

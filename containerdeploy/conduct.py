@@ -14,11 +14,12 @@ from typing import NoReturn, assert_never
 
 from containerdeploy import wire
 from containerdeploy.errors import ProtocolError
-from containerdeploy.frozen import frozen
+from containerdeploy.frozen import as_mapping, frozen
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _COUNTED = frozenset(typing.get_args(wire.ChangeKind))
 _MAX_NAME = 255
+_MAX_PORT = 65535
 _DONE = ("ok", "skipped")
 _BASE, _METADATA, _FIRST_CONFIGURE = 1, 2, 3
 
@@ -34,6 +35,7 @@ class _Planned:
     kind: wire.StepKind
     name: str | None
     rank: int
+    is_listed: bool = False
 
 
 class Conduct:
@@ -52,6 +54,7 @@ class Conduct:
         self._checked = False
         self._at_work = False
         self._open: str | None = None
+        self._connections = 0
         self._ended: dict[str, wire.Outcome] = {}
         self._reached: dict[str, int] = {}
         self._delivered: set[str] = set()
@@ -84,6 +87,8 @@ class Conduct:
                 self._check_open(event.step, "Log")
             case wire.Changed():
                 self._check_open(event.step, "Changed")
+            case wire.Connection():
+                self._check_connection(event)
             case wire.StepFinished():
                 self._check_step_end(event)
             case wire.Artifact():
@@ -119,7 +124,11 @@ class Conduct:
             )
         for rank, extension in _ranked(deployment):
             self._planned[extension.id] = _Planned(
-                deployment=deployment.name, kind=extension.kind, name=extension.name, rank=rank
+                deployment=deployment.name,
+                kind=extension.kind,
+                name=extension.name,
+                rank=rank,
+                is_listed=extension.network == "listed",
             )
 
     def _check_hello(self, event: wire.Hello) -> None:
@@ -143,6 +152,7 @@ class Conduct:
             self._refuse("a step started out of order", event.step)
         self._reached[event.deployment] = rank
         self._open = event.step
+        self._connections = 0
 
     def _check_phase(self, event: wire.StepStarted) -> None:
         if event.kind == "check" and (self._at_work or self._checked):
@@ -179,10 +189,24 @@ class Conduct:
         if min(numbers, default=0) < 0:
             self._refuse(f"{what} counts below zero", str(numbers))
 
+    def _check_connection(self, event: wire.Connection) -> None:
+        self._check_open(event.step, "Connection")
+        if not self._planned[event.step].is_listed:
+            self._refuse("a connection of a step whose network is no list", event.step)
+        self._check_counts("Connection", event.port, event.sent_bytes, event.received_bytes)
+        for text in (event.host, event.address, event.refused):
+            if not _is_label(text):
+                self._refuse("a connection with impossible words", text)
+        self._connections += 1
+        if self._connections > wire.MAX_CONNECTIONS or event.port > _MAX_PORT:
+            self._refuse("a connection too many", str(event.port))
+
     def _check_step_end(self, event: wire.StepFinished) -> None:
         self._check_open(event.step, "StepFinished")
         amounts = (event.wall_s, event.cpu_s, event.peak_memory_bytes, *event.changes.values())
         self._check_counts("StepFinished", *amounts)
+        if event.traffic is not None:
+            self._check_counts("StepFinished", *as_mapping(event.traffic).values())
         for kind in event.changes:
             if kind not in _COUNTED:
                 self._refuse("a kind of change that nobody knows", kind)

@@ -21,8 +21,9 @@ TABLE = {
     "wire": set(),
     "syscall_numbers": set(),
     "syscalls": {"syscall_numbers"},
-    "agent": {"wire", "syscalls", "syscall_numbers"},
     "paths": set(),
+    "gateway": {"wire", "syscalls"},
+    "agent": {"gateway", "wire", "syscalls", "syscall_numbers"},
     "places": set(),
     "images": set(),
     "programs": set(),
@@ -80,7 +81,7 @@ TABLE = {
     "__main__": {"cli"},
 }
 STANDARD_LIBRARY_ONLY = {"wire", "syscalls", "syscall_numbers", "agent", "places", "errors"}
-STANDARD_LIBRARY_ONLY |= {"images", "programs"}
+STANDARD_LIBRARY_ONLY |= {"gateway", "images", "programs"}
 STANDARD_LIBRARY_ONLY |= {EVERYWHERE}
 OUTSIDE = {"engine": {"docker", "requests", "tenacity", "urllib3"}, "document": {"yaml"}}
 OUTSIDE |= {"report": {"rich"}, "cli": {"click"}, "options": {"click"}}

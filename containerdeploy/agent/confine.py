@@ -16,7 +16,7 @@ import resource
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from containerdeploy import syscalls
 from containerdeploy.agent import filter as call_filter
@@ -49,14 +49,24 @@ ERRORS_AT = 200  # out of the way of every descriptor that a program is given
 CANNOT_START = 125
 
 
+class Entrance(Protocol):
+    """Opens the way to a gateway, in the network namespace of the process that calls it."""
+
+    def open(self) -> None: ...
+
+
 @frozen
 class Confinement:
-    """How a process is held. `identity` None keeps real ids (only for unpacking)."""
+    """How a process is held. `identity` None keeps real ids (only for unpacking).
+
+    `network` shares the agent's; else it has a loopback interface, and an `entrance` if at all.
+    """
 
     room: rooms.Room
     identity: Identity | None
     capabilities: frozenset[str]
     network: bool = False
+    entrance: Entrance | None = None
     cgroups: tuple[str, ...] = ()
     rlimits: tuple[tuple[int, int], ...] = ()
 
@@ -189,6 +199,8 @@ def _inner(
     if confinement.identity is not None:
         if not confinement.network:
             syscalls.loopback_up()
+        if confinement.entrance is not None:
+            confinement.entrance.open()
         _become_root_of(confinement.identity, user_limits)
     _limit(confinement)
     os.setsid()

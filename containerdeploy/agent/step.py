@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from containerdeploy import wire
 from containerdeploy.agent import confine, layers
 from containerdeploy.agent import room as rooms
-from containerdeploy.agent.cgroups import Groups
+from containerdeploy.agent.access import Access, granted
+from containerdeploy.agent.cgroups import Group, Groups
 from containerdeploy.agent.ending import Ending
 from containerdeploy.agent.events import Emitter
 from containerdeploy.agent.failures import StepFailed
@@ -55,6 +56,7 @@ class RunningStep:
         self._ending: Ending | None = None
         self.changes: Mapping[str, int] = {}
         self.cached = False
+        self._traffic: wire.Traffic | None = None
 
     def run(self, binds: tuple[rooms.Bind, ...], sinks: Mapping[int, Sink] | None = None) -> None:
         """Run the extension in a room with `binds`; raise StepFailed unless it succeeds."""
@@ -65,29 +67,23 @@ class RunningStep:
         temporary = self._tree.private_directory(TMPDIR_NAME)
         try:
             with (
+                granted(step, rootless=shop.identity.rootless, send=shop.emitter.send) as network,
                 self._loops((*binds, self._temporary(temporary))) as started,
                 shop.groups.group(
                     memory_bytes=limits.memory_bytes or shop.memory_bytes, pids=limits.pids
                 ) as group,
             ):
-                confinement = confine.Confinement(
-                    room=self._room(binds, temporary),
-                    identity=shop.identity,
-                    capabilities=confine.EXTENSION_CAPABILITIES,
-                    network=step.network == "full",
-                    cgroups=group.to_enter,
-                    rlimits=group.rlimits,
-                )
                 task = Task(
                     step=step.id,
                     argv=step.argv,
-                    environment=self._environment(),
+                    environment={**network.environment, **self._environment()},
                     limits=limits,
-                    confinement=confinement,
+                    confinement=self._confinement(binds, temporary, network, group),
                     group=group,
                     started=started,
                 )
-                self._ending = shop.runner.run(task, sinks=sinks)
+                self._ending = shop.runner.run(task, sinks={**(sinks or {}), **network.sinks})
+                self._traffic = network.finish()
         finally:
             self._tree.remove_directory(TMPDIR_NAME)
         if self._ending.outcome != "ok":
@@ -109,22 +105,35 @@ class RunningStep:
                 peak_memory_bytes=ending.peak_memory_bytes if ending else 0,
                 changes=self.changes,
                 cached=self.cached,
+                traffic=self._traffic,
             )
         )
 
-    def _room(self, binds: tuple[rooms.Bind, ...], temporary: str) -> rooms.Room:
-        return rooms.Room(
+    def _confinement(
+        self, binds: tuple[rooms.Bind, ...], temporary: str, network: Access, group: Group
+    ) -> confine.Confinement:
+        room = rooms.Room(
             binds=(
                 rooms.Bind(source=DEFINITIONS_CLONE, target=wire.DEFINITIONS),
                 rooms.Bind(source=EXTENSIONS_PLACE, target=wire.EXTENSIONS),
                 self._temporary(temporary),
                 *self._loop_places(),
+                *network.binds,
                 *binds,
             ),
             owner=self._shop.identity.base,
-            resolver=self._step.network == "full",
+            resolver=network.is_full,
             cwd=wire.DEFINITIONS,
             loop_devices=self._step.loop_devices,
+        )
+        return confine.Confinement(
+            room=room,
+            identity=self._shop.identity,
+            capabilities=confine.EXTENSION_CAPABILITIES,
+            network=network.is_full,
+            entrance=network.entrance,
+            cgroups=group.to_enter,
+            rlimits=group.rlimits,
         )
 
     @staticmethod

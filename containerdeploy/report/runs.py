@@ -120,6 +120,17 @@ def _steps(system: SystemResult, deployment: DeploymentResult, changes: Changes)
         hidden = sum(step.changes.values()) - min(len(step.changed), _FIRST_PATHS)
         if known is None and hidden > 0:
             yield f"       and {hidden} more (--changes shows all)"
+        yield from (f"       {words}" for words in _connections(step))
+
+
+def _connections(step: StepResult) -> Iterator[str]:
+    if step.traffic is None:
+        return
+    yield text.traffic(step.traffic)
+    yield from (f"  {text.connection(one)}" for one in step.connections)
+    hidden = step.traffic.connections + step.traffic.refused - len(step.connections)
+    if hidden > 0:
+        yield f"  and {hidden} more"
 
 
 def _ending(step: StepResult) -> str:

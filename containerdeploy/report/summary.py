@@ -88,6 +88,9 @@ def _deployment(
         configured = [step for step in deployment.steps if _is_worth_telling(step)]
         width = max((len(text.word(step.name)) for step in configured), default=0)
         yield from (f"  {changes_line(step, width)}" for step in configured)
+        for step in deployment.steps:
+            if step.traffic is not None:
+                yield f"  {text.word(step.label)}: {text.traffic(step.traffic)}"
 
 
 def _is_worth_telling(step: StepResult) -> bool:

@@ -71,6 +71,24 @@ def change(item: wire.Change) -> str:
     return f"{_told(item.kind):<13} {word(tree_path(item.path))}{sizes}{detail}"
 
 
+def traffic(item: wire.Traffic) -> str:
+    """Return how much went over a listed network: `2 connections, 1 refused, 1.2 kB sent, …`."""
+    number = f"{item.connections} connection{'' if item.connections == 1 else 's'}"
+    refused = [f"{item.refused} refused"] if item.refused else []
+    amounts = [f"{size(item.sent_bytes)} sent", f"{size(item.received_bytes)} received"]
+    return ", ".join([number, *refused, *amounts])
+
+
+def connection(item: wire.Connection) -> str:
+    """Return one connection: whom it was to, and what came of it."""
+    host = f"[{item.host}]" if ":" in item.host else item.host
+    whom = word(f"{host}:{item.port}" if item.host else "no host")
+    at = f" ({word(item.address)})" if item.address not in ("", item.host) else ""
+    if item.refused:
+        return f"{whom}{at} refused: {word(item.refused)}"
+    return f"{whom}{at}, {size(item.sent_bytes)} sent, {size(item.received_bytes)} received"
+
+
 def image(name: str) -> str:
     """Return an image's name, or the start of its id."""
     return word(name[: len("sha256:") + 12] if name.startswith("sha256:") else name)

@@ -25,6 +25,7 @@ from containerdeploy.result.verdict import DeploymentFacts, SystemFacts
 MAX_PATHS_PER_STEP = 1_000
 MAX_PATHS = 20_000
 MAX_PATH_TEXT = 8 * 1024 * 1024
+MAX_CONNECTIONS = 5_000
 
 
 @dataclass(kw_only=True)
@@ -34,10 +35,13 @@ class _Step:
     result: StepResult
     tails: dict[str, Tail] = field(default_factory=dict)
     changed: list[wire.Change] = field(default_factory=list)
+    connections: list[wire.Connection] = field(default_factory=list)
 
     def freeze(self) -> StepResult:
         tails = {stream: tail.text() for stream, tail in self.tails.items()}
-        return replace(self.result, tails=tails, changed=tuple(self.changed))
+        connections = tuple(self.connections)
+        changed = tuple(self.changed)
+        return replace(self.result, tails=tails, changed=changed, connections=connections)
 
 
 @dataclass(kw_only=True)
@@ -73,6 +77,7 @@ class Ledger:
         self._parents: dict[str, str] = {}
         self._paths = 0
         self._path_text = 0
+        self._connections = 0
 
     def take(self, happening: Happening) -> None:
         """Take the next happening. Events must have passed Conduct: their order is trusted."""
@@ -146,6 +151,10 @@ class Ledger:
                 tail.feed(event.text, partial=event.partial)
             case wire.Changed() if step := system.steps.get(event.step):
                 self._keep_paths(step, event.changes)
+            case wire.Connection() if step := system.steps.get(event.step):
+                self._connections += 1
+                if self._connections <= MAX_CONNECTIONS:
+                    step.connections.append(event)
             case wire.StepFinished() if step := system.steps.get(event.step):
                 _finish_step(step, event)
             case wire.Artifact():
@@ -196,6 +205,7 @@ def _finish_step(step: _Step, event: wire.StepFinished) -> None:
         peak_memory_bytes=event.peak_memory_bytes,
         changes=dict(event.changes),
         cached=event.cached,
+        traffic=event.traffic,
     )
 
 

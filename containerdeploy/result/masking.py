@@ -45,6 +45,8 @@ class Masking:
             case Heard(system=system, event=wire.StepFinished() as event):
                 yield from self._release(system)
                 yield Heard(system=system, event=replace(event, detail=self.text(event.detail)))
+            case Heard(system=system, event=wire.Connection() as event):
+                yield Heard(system=system, event=replace(event, host=self.text(event.host)))
             case Heard(system=system, event=wire.Changed() as event):
                 changes = tuple(self._change(change) for change in event.changes)
                 yield Heard(system=system, event=replace(event, changes=changes))

@@ -17,7 +17,7 @@ class StepResult:
 
     `changes` counts all paths by kind of change; `changed` may hold fewer (the full list is in the
     record). `log` is where the whole log lies, relative to the record; texts are UTF-8 with lone
-    surrogates for other bytes.
+    surrogates for other bytes. `traffic` is for a listed network, `connections` the first of it.
     """
 
     id: str
@@ -34,6 +34,8 @@ class StepResult:
     changed: tuple[wire.Change, ...] = ()
     tails: Mapping[str, str] = NOTHING
     log: str = ""
+    traffic: wire.Traffic | None = None
+    connections: tuple[wire.Connection, ...] = ()
 
     @property
     def is_good(self) -> bool:

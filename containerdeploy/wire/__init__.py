@@ -14,5 +14,6 @@ from containerdeploy.wire.codec import decode_job as decode_job
 from containerdeploy.wire.codec import encode as encode
 from containerdeploy.wire.inside import *  # noqa: F403
 from containerdeploy.wire.messages import *  # noqa: F403
+from containerdeploy.wire.traffic import *  # noqa: F403
 from containerdeploy.wire.upkeep import *  # noqa: F403
 from containerdeploy.wire.words import *  # noqa: F403

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from containerdeploy.frozen import NOTHING, frozen
+from containerdeploy.wire.traffic import Connection, Traffic
 from containerdeploy.wire.upkeep import BaseVerified, Left
 from containerdeploy.wire.words import (
     ChangeKind,
@@ -217,7 +218,8 @@ class StepFinished:
     """How a step ended. Seconds and bytes; `changes` counts paths by kind of change.
 
     `detail` is one line of evidence (an exit code, a signal, what the limit was); `cached` says
-    that the work had been done before and was found in the store.
+    that the work had been done before and was found in the store. `traffic` is for steps with a
+    listed network.
     """
 
     step: str
@@ -229,6 +231,7 @@ class StepFinished:
     peak_memory_bytes: int = 0
     changes: Mapping[str, int] = NOTHING
     cached: bool = False
+    traffic: Traffic | None = None
 
 
 @frozen
@@ -272,6 +275,7 @@ Event = (
     | Progress
     | Log
     | Changed
+    | Connection
     | StepFinished
     | Artifact
     | Checked
