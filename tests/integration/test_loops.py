@@ -137,7 +137,7 @@ def test_nothing_stays_of_a_killed_run(world: World, victim: str) -> None:
     going = world.start("--grant=linger=loop")
     going.await_step("write")
     going.wait_until(lambda: bool(residue.pids(world.site.mark, "sleep 603")), "the sleep")
-    assert len(residue.loops() - before.loops) >= 2
+    assert len(residue.loops(world.site.mark) - before.loops) >= 2
     kill(going, victim)
     assert going.end().code != 0
     assert world.site.left_since(before) == {}

@@ -14,6 +14,7 @@ from pathlib import Path
 
 POLL_S = 0.2
 SETTLED_WITHIN_S = 20.0
+_MARK = re.compile(rb"it[0-9a-f]{10}")
 _GROUP = re.compile("containerdeploy-[0-9a-f]{8,}")
 
 
@@ -27,6 +28,8 @@ class Residue:
     volumes: frozenset[str]
     workspaces: frozenset[str]
     staging: frozenset[str]
+    locks: frozenset[str]
+    temporary: frozenset[str]
     cgroups: frozenset[str]
     loops: frozenset[str]
 
@@ -107,6 +110,20 @@ def workspaces(store: Path | None) -> frozenset[str]:
     return frozenset()
 
 
+def locks(store: Path | None) -> frozenset[str]:
+    """What lies in a store's locks: files for the time of somebody's work."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        if store is not None:
+            return frozenset(os.listdir(store / "locks"))
+    return frozenset()
+
+
+def temporary(home: Path) -> frozenset[str]:
+    """Files of the records that are there while their runs go on."""
+    patterns = ("runs/*/nonce-*", "runs/*/.*.new", "tmp*", "programs/.*", ".*.new")
+    return frozenset(str(path) for pattern in patterns for path in home.glob(pattern))
+
+
 def cgroups(mark: str) -> frozenset[str]:
     """Groups that the local engine made, unless only somebody else's processes are in them."""
     marked = set(marked_pids(mark))
@@ -119,8 +136,14 @@ def cgroups(mark: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def loops() -> frozenset[str]:
-    return frozenset(str(path) for path in Path("/sys/block").glob("loop*/loop/backing_file"))
+def loops(mark: str) -> frozenset[str]:
+    """Loop devices, but for those whose file bears another site's mark, and device mapper's."""
+    found = {path: _read(path) for path in Path("/sys/block").glob("loop*/loop/backing_file")}
+    found |= {path: _read(path) for path in Path("/sys/block").glob("dm-*/dm/name")}
+    own = mark.encode()
+    return frozenset(
+        str(path) for path, name in found.items() if own in name or not _MARK.search(name)
+    )
 
 
 def settle(look: Callable[[], Residue], before: Residue) -> dict[str, list[str]]:

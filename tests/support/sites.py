@@ -202,8 +202,10 @@ class Site:
             volumes=self._anonymous_volumes(),
             workspaces=residue.workspaces(self.store()),
             staging=residue.staging(self.directory),
+            locks=residue.locks(self.store()),
+            temporary=residue.temporary(self.home),
             cgroups=residue.cgroups(self.mark),
-            loops=residue.loops(),
+            loops=residue.loops(self.mark),
         )
 
     def left_since(self, before: Residue) -> dict[str, list[str]]:
