@@ -1,6 +1,7 @@
 """dockerd itself is killed in the middle of a deploy, and started again on what it left."""
 
 import os
+import random
 import shutil
 import signal
 import tempfile
@@ -15,6 +16,7 @@ import residue
 import sites
 import slow_source
 from deploy_world import Ended, Going, World, digest
+from kill_rounds import FIRST_SEED, ROUNDS, Stage, staged, tiny_sources
 from residue import Residue
 from sites import Site
 
@@ -41,6 +43,10 @@ class Daemon:
 
     def kill(self) -> None:
         os.kill(int((self.place / "pid").read_text()), signal.SIGKILL)
+        self.stack.close()
+
+    def stop(self) -> None:
+        """End it as a restart would: it stops its containers first."""
         self.stack.close()
 
     def at_work(self) -> list[str]:
@@ -126,6 +132,19 @@ def scene(
     shutil.rmtree(site.directory)
 
 
+@pytest.fixture(scope="module")
+def stage(
+    scene: Scene, new_world: Callable[..., World], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
+    """Four systems on the same daemon."""
+    site = sites.opened("docker", scene.world.site.engine)
+    first, second = tiny_sources(tmp_path_factory.mktemp("tiny"))
+    stage = staged(new_world(site), (site.share(first), site.share(second)))
+    yield stage
+    stage.world.end_all()
+    shutil.rmtree(site.directory)
+
+
 def await_none(look: Callable[[], Sequence[object]], within_s: float) -> None:
     deadline = time.monotonic() + within_s
     while left := look():
@@ -164,3 +183,22 @@ def test_an_engine_that_is_back_at_once_ends_the_helper_itself(scene: Scene) -> 
     assert residue.pids(scene.world.site.mark, AGENT) == []
     scene.is_as_it_was()
     assert len(scene.world.site.bases()) == 1, "half a base was kept"
+
+
+@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + int(ROUNDS or 1)))
+def test_an_engine_that_ends_at_any_moment_costs_one_cleanup(
+    daemon: Daemon, stage: Stage, seed: int
+) -> None:
+    """Killed or stopped, back at once or later: odd seeds kill, even ones stop."""
+    chance = random.Random(f"dockerd {seed}")
+    going = stage.world.start("--jobs=4")
+    time.sleep(chance.uniform(0, stage.length_s))
+    (daemon.kill if seed % 2 else daemon.stop)()
+    ended = going.end()
+    assert ended.code in (0, 1, 3), str(ended)
+    assert "Traceback" not in ended.out
+    time.sleep(chance.choice((0, 0, 3)))
+    daemon.start()
+    cleaned = stage.world.command("cleanup")
+    assert cleaned.code == 0, str(cleaned)
+    stage.is_as_it_was()

@@ -4,19 +4,15 @@ CONTAINERDEPLOY_KILL_ROUNDS=50 plays so many rounds of each kind on each engine,
 CONTAINERDEPLOY_KILL_SEED (0) on; without it each kind has one round on one engine.
 """
 
-import os
-import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from deploy_world import World
-from kill_rounds import Stage, staged
+from kill_rounds import FIRST_SEED, ROUNDS, Stage, staged, tiny_sources
 from sites import Kind, Site
 from small_disk import small_disk
 
-ROUNDS = os.environ.get("CONTAINERDEPLOY_KILL_ROUNDS")
-FIRST_SEED = int(os.environ.get("CONTAINERDEPLOY_KILL_SEED", "0"))
 KINDS = ("controller", "helper", "agent", "extension", "interrupt", "interrupts", "power")
 ENGINES: tuple[Kind, ...] = ("local", "docker", "podman")
 ONCE = [("local", kind) for kind in ("controller", "launcher", "interrupts", "power")]
@@ -31,21 +27,7 @@ PAIRS = [
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two sources of a few files."""
-    place = tmp_path_factory.mktemp("tiny")
-    first, second = (_tiny(place / f"{name}.tar.gz", name) for name in ("one", "two"))
-    return first, second
-
-
-def _tiny(target: Path, name: str) -> Path:
-    tree = target.with_suffix(".d")
-    for path in ("etc", "usr/bin"):
-        (tree / path).mkdir(parents=True)
-    for number in range(40):
-        (tree / f"usr/bin/{name}-{number}").write_bytes(os.urandom(2000 * number))
-    (tree / "etc" / "hostname").write_text(f"{name}\n")
-    with tarfile.open(target, "w:gz", compresslevel=1) as archive:
-        archive.add(tree, ".")
-    return target
+    return tiny_sources(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="module")

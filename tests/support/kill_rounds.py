@@ -13,6 +13,7 @@ import random
 import shutil
 import signal
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,6 +25,8 @@ from deploy_world import Ended, Going, World, digest
 from residue import Residue
 from sites import Site
 
+ROUNDS = os.environ.get("CONTAINERDEPLOY_KILL_ROUNDS")
+FIRST_SEED = int(os.environ.get("CONTAINERDEPLOY_KILL_SEED", "0"))
 AGENT = "containerdeploy.agent.boot"
 LAUNCHER = "runtime.py run"
 EXTENSION = "extensions/work.configure"
@@ -119,6 +122,24 @@ class Stage:
         if found := residue.pids(self.world.site.mark, words):
             with suppress(ProcessLookupError):
                 os.kill(chance.choice(found), signal.SIGKILL)
+
+
+def tiny_sources(place: Path) -> tuple[Path, Path]:
+    """Make two sources of a few files."""
+    first, second = (_tiny(place / f"{name}.tar.gz", name) for name in ("one", "two"))
+    return first, second
+
+
+def _tiny(target: Path, name: str) -> Path:
+    tree = target.with_suffix(".d")
+    for path in ("etc", "usr/bin"):
+        (tree / path).mkdir(parents=True)
+    for number in range(40):
+        (tree / f"usr/bin/{name}-{number}").write_bytes(os.urandom(2000 * number))
+    (tree / "etc" / "hostname").write_text(f"{name}\n")
+    with tarfile.open(target, "w:gz", compresslevel=1) as archive:
+        archive.add(tree, ".")
+    return target
 
 
 def _fill(stage: Stage, chance: random.Random) -> Path:
