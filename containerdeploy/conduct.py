@@ -221,6 +221,9 @@ class Conduct:
             self._refuse("an artifact in a slot that its deployment doesn't have", event.slot)
         if event.slot in self._delivered:
             self._refuse("a second artifact in one slot", event.slot)
+        planned = self._planned.get(self._open or "")
+        if planned is None or (planned.kind, planned.deployment) != ("write", event.deployment):
+            self._refuse("an artifact of a deployment that is not being written", event.name)
         self._check_counts("Artifact", event.size_bytes)
         if event.kind == "stream" and event.slot not in self._piped:
             self._refuse("a stream where none was asked for", event.name)

@@ -17,17 +17,15 @@ from containerdeploy.agent.contract import Contract
 from containerdeploy.agent.events import Emitter
 from containerdeploy.frozen import replace
 
-BATCH = 64
 BATCH_CHARACTERS = 4 * 1024
 LONGEST_PATH = 4 * 1024  # six bytes for the worst character: two of these fit a line
-MOST_LISTED = 20_000
 COMPARE_BYTES = 1 << 18
 NOTHING = "/"  # begins no path below a root
 OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 
 
 class Report:
-    """Counts by kind of change; the paths themselves go out as events, MOST_LISTED at most."""
+    """Counts by kind of change; the paths themselves go out as events, wire.MOST_LISTED at most."""
 
     def __init__(self, emitter: Emitter, step: str) -> None:
         self.emitter = emitter
@@ -38,13 +36,13 @@ class Report:
 
     def add(self, change: wire.Change) -> None:
         self.counts[change.kind] += 1
-        if self.counts.total() > MOST_LISTED:
+        if self.counts.total() > wire.MOST_LISTED:
             return
         if len(change.path) > LONGEST_PATH:
             change = _shortened(change)
         self._batch.append(change)
         self._size += len(change.path) + len(change.detail)
-        if len(self._batch) >= BATCH or self._size >= BATCH_CHARACTERS:
+        if len(self._batch) >= wire.CHANGES_PER_EVENT or self._size >= BATCH_CHARACTERS:
             self.flush()
 
     def flush(self) -> None:

@@ -70,7 +70,8 @@ def _examine_helper(hello: wire.Hello) -> Iterator[Finding]:
     yield _isolation(hello)
     yield _seccomp(facts.get("seccomp", ""))
     yield _cgroups(hello.limits)
-    free = int(facts.get("store-free-bytes", "0"))
+    told = facts.get("store-free-bytes", "")
+    free = int(told) if told.isascii() and told.isdigit() and len(told) < 20 else 0
     yield Finding(
         what="disk space",
         state="ok" if free > LOW_BYTES else "degraded",

@@ -9,6 +9,8 @@ import fcntl
 import os
 import select
 import stat
+import struct
+import termios
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -22,9 +24,14 @@ CHUNK_BYTES = 1 << 20
 class Reception:
     """A thread that receives one artifact; `finish` when the extension is done, or `abandon`."""
 
-    def __init__(self, fifo: Path, received: Path) -> None:
-        """Open both ends' files; raise ProtocolError if `fifo` is none."""
+    def __init__(self, fifo: Path, received: Path, *, most_bytes: int | None = None) -> None:
+        """Open both ends' files; raise ProtocolError if `fifo` is none.
+
+        Without `most_bytes` it may take all but a tenth of what is free on its disk.
+        """
         self.received = received
+        self._most_bytes = most_bytes or _room(received.parent)
+        self._rest: int | None = None  # what was in the pipe when it was over
         self.size_bytes = 0
         self.sha256 = ""
         self._reader = _open_fifo(fifo)
@@ -73,6 +80,7 @@ class Reception:
                 try:
                     while (size := self._move_to(target.fileno())) is not None:
                         self.size_bytes += size
+                        self._refuse_too_large()
                         digest.grown(self.size_bytes)
                 finally:
                     self.sha256 = digest.finish()
@@ -87,17 +95,41 @@ class Reception:
         for descriptor in (self._reader, self._over):
             poll.register(descriptor, select.POLLIN)
         ready = [descriptor for descriptor, _ in poll.poll()]
-        return _moved(self._reader, target) if self._reader in ready else None
+        if self._over not in ready:
+            return _moved(self._reader, target, CHUNK_BYTES)
+        if self._rest is None:  # whoever goes on writing is not listened to
+            self._rest = _waiting(self._reader)
+        if not self._rest:
+            return None
+        moved = _moved(self._reader, target, min(self._rest, CHUNK_BYTES))
+        self._rest -= moved
+        return moved
+
+    def _refuse_too_large(self) -> None:
+        if self.size_bytes > self._most_bytes:
+            words = f"it would be larger than {self._most_bytes} bytes, all that it may take there"
+            raise OSError(errno.ENOSPC, words)
 
 
-def _moved(pipe: int, target: int) -> int:
+def _room(directory: Path) -> int:
+    """Return how much may be written to a disk: nine tenths of what is free."""
+    disk = os.statvfs(directory)
+    return disk.f_bavail * disk.f_frsize * 9 // 10
+
+
+def _waiting(pipe: int) -> int:
+    """Return how many bytes lie in a pipe."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]  # type: ignore[no-any-return]
+
+
+def _moved(pipe: int, target: int, most_bytes: int) -> int:
     """Let the kernel move what is in the pipe; copy it where the file system can't be moved to."""
     try:
-        return os.splice(pipe, target, CHUNK_BYTES)
+        return os.splice(pipe, target, most_bytes)
     except OSError as err:
         if err.errno != errno.EINVAL:
             raise
-    data = memoryview(os.read(pipe, CHUNK_BYTES))
+    data = memoryview(os.read(pipe, most_bytes))
     rest = data
     while rest:
         rest = rest[os.write(target, rest) :]

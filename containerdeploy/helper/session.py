@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
 from containerdeploy import wire
+from containerdeploy.allowance import Allowance
 from containerdeploy.conduct import Conduct
 from containerdeploy.engine import Attached, ContainerId, ContainerSpec, Engine
 from containerdeploy.errors import DeployError, EngineError, Interrupted, ProtocolError, Stillborn
@@ -13,7 +14,6 @@ from containerdeploy.frozen import frozen
 from containerdeploy.helper import payload
 from containerdeploy.helper.stream import EventStream
 
-SILENCE_S = 3600.0
 STILLBIRTHS = 2
 WAIT_S = 20.0
 _OVER = b""
@@ -128,21 +128,22 @@ class Session:
             self.left_behind = f"the helper {self._order.container.name}: {err.brief}"
 
     def _converse(self, container: ContainerId, attached: Attached, feed: "_Feed") -> wire.Finished:
-        stream = EventStream(attached, silence_s=SILENCE_S)
+        allowance = Allowance(self._order.job)
+        stream = EventStream(attached, allowance.left_s)
         conduct = Conduct(self._order.job)
         try:
-            for event in stream:
+            for event, size_bytes in stream:
                 conduct.check(event)
-                self._handle(container, event)
-                if isinstance(event, wire.Checked):
-                    self._order.admit()
-                    feed.go()
+                allowance.spend(event, size_bytes)
+                with allowance.paused():
+                    self._handle(container, event, feed)
                 if isinstance(event, wire.Finished):
                     self.is_clean = not event.left
                     return event
         except (EngineError, ProtocolError, TimeoutError) as err:
             self._refuse_if_stopping()
-            raise _explained(err, stream) from err
+            late = isinstance(err, TimeoutError) and allowance.left_s() <= 0
+            raise _explained(allowance.overdue() if late else err, stream) from err
         self._refuse_if_stopping()
         raise feed.failure or self._gone(container, attached, stream)
 
@@ -165,13 +166,16 @@ class Session:
             hint="the engine's log may say why; out of memory is the usual reason",
         )
 
-    def _handle(self, container: ContainerId, event: wire.Event) -> None:
+    def _handle(self, container: ContainerId, event: wire.Event, feed: "_Feed") -> None:
         shared = self._order.stage is None
         if isinstance(event, wire.Hello) and shared and event.nonce != self._order.nonce:
             raise OtherHost("the engine is on another host")
         self._order.hear(event)
         if isinstance(event, wire.Artifact):
             self._order.take(container, event)
+        if isinstance(event, wire.Checked):
+            self._order.admit()
+            feed.go()
 
     def _refuse_if_stopping(self) -> None:
         if self._stopping:
@@ -222,9 +226,9 @@ class _Feed:
 
 
 def _explained(err: Exception, stream: EventStream) -> DeployError:
-    """Add what the agent's stderr said; a silent helper gets words of its own."""
+    """Add what the agent's stderr said; an engine that hangs gets words of its own."""
     if isinstance(err, TimeoutError):
-        return ProtocolError(f"the helper said nothing for {SILENCE_S:.0f} s")
+        return EngineError("the engine took too long", details=str(err))
     assert isinstance(err, DeployError)
     if words := stream.last_words():
         err.details = "\n".join(filter(None, (err.details, words)))

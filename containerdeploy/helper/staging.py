@@ -6,7 +6,6 @@ process of its own, removes them should the controller be killed, and what else 
 
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from containerdeploy.engine import runtime_files
 from containerdeploy.errors import DeployError
 
 JANITOR = Path(__file__).with_name("janitor.py")
@@ -110,17 +110,11 @@ class Staging:
 
 
 def remove_tree(directory: Path) -> None:
-    """Remove a tree that an extension may have filled; a missing one is fine."""
-
-    def open_up(function: object, path: str, _: object) -> None:
-        """A directory without write permission, made by an ordinary user's helper."""
-        parent = Path(path) if function is not None and Path(path).is_dir() else Path(path).parent
-        mode = parent.lstat().st_mode
-        if stat.S_ISDIR(mode):
-            parent.chmod(0o700)
-
-    shutil.rmtree(directory, onerror=open_up)
-    shutil.rmtree(directory, ignore_errors=True)
+    """Remove a tree that an extension may have filled, at any depth; a missing one is fine."""
+    try:
+        runtime_files.remove_tree(str(directory))
+    except OSError:  # what an ordinary user may not remove is told by who looks for it
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def left_by(record: Path) -> list[Path]:

@@ -49,6 +49,8 @@ class HelperRun:
         self._session: Session | None = None
         self._reception: Reception | None = None
         self._received = ""
+        self._taken: list[wire.Artifact] = []
+        self._due: list[wire.Artifact] = []
         self._stopping = False
         self._admit: Callable[[], None] = lambda: None
         self.is_clean = True
@@ -116,6 +118,8 @@ class HelperRun:
             if self._reception is not None:
                 self._reception.abandon()
                 self._reception = None
+            if not session.left_behind:
+                self._deliver(place)
 
     def _place(self, slots: dict[str, spec.Slot], nonce: Path) -> spec.Placement:
         """Read the sources' digests and make the staging directories, into `slots`."""
@@ -173,23 +177,26 @@ class HelperRun:
     def _take(
         self, place: spec.Placement, container: ContainerId, item: wire.Artifact, *, shared: bool
     ) -> None:
-        """Bring an artifact to its target, and tell."""
+        """Receive a stream; put anything else where only we can reach it."""
         slot = place.slots[item.deployment]
         if item.kind == "stream":
             self._reception = Reception(slot.directory / item.name, slot.received)
             self._received = item.deployment
             return
-        if not shared:
+        if shared:
+            delivery.take_out(slot.directory / item.name, slot.received)
+        else:
             path = f"{wire.OUTPUT}/{slot.name}/{item.name}"
             stream = self._context.engine.fetch(container, path)
-            transfer.unpack_file(stream, item, slot.directory)
-        target = self._target(item.deployment)
-        delivery.deliver(item, slot.directory, target)
-        self._tell(item.deployment, target, item.size_bytes, item.sha256)
+            transfer.unpack_file(stream, item, slot.received)
+        self._taken.append(item)
 
     def _hear(self, place: spec.Placement, event: wire.Event) -> None:
         """Pass an event on; the end of a write extension is the end of what it streams."""
         self._context.hear(Heard(system=self._system.name, event=event))
+        if isinstance(event, wire.StepFinished):
+            self._due += self._taken if event.outcome == "ok" else []
+            self._taken = []
         reception = self._reception
         if reception is None or not isinstance(event, wire.StepFinished):
             return
@@ -201,6 +208,15 @@ class HelperRun:
         else:
             reception.abandon()
         self._reception = None
+
+    def _deliver(self, place: spec.Placement) -> None:
+        """Bring to their targets what finished steps left; nobody can change it any more."""
+        due, self._due = self._due, []
+        for item in due:
+            target = self._target(item.deployment)
+            received = place.slots[item.deployment].received
+            delivery.deliver(item, received, target, lambda: self._stopping)
+            self._tell(item.deployment, target, item.size_bytes, item.sha256)
 
     def _target(self, deployment: str) -> Path:
         target = next(d.target for d in self._system.deployments if d.name == deployment)

@@ -63,17 +63,25 @@ def _member(info: tarfile.TarInfo, stream: io.BufferedReader) -> Iterator[bytes]
     yield tarfile.NUL * (-info.size % tarfile.BLOCKSIZE)
 
 
-def unpack_file(stream: Iterable[bytes], artifact: wire.Artifact, directory: Path) -> None:
+def unpack_file(stream: Iterable[bytes], artifact: wire.Artifact, target: Path) -> None:
     """Take the one regular file out of a tar stream, whatever it says its name is."""
+    try:
+        _unpack_file(stream, artifact, target)
+    except tarfile.TarError as err:
+        words = f"the artifact {artifact.name!r} did not come whole"
+        raise ProtocolError(words, details=str(err)) from err
+
+
+def _unpack_file(stream: Iterable[bytes], artifact: wire.Artifact, target: Path) -> None:
     with tarfile.open(fileobj=_Reader(stream), mode="r|") as archive:
         member = archive.next()
         if member is None or not member.isreg() or member.size != artifact.size_bytes:
             raise ProtocolError(f"the artifact {artifact.name!r} is not the file it was said to be")
         content = archive.extractfile(member)
         assert content is not None
-        with (directory / artifact.name).open("xb") as target:
+        with target.open("xb") as file:
             while chunk := content.read(CHUNK_BYTES):
-                target.write(chunk)
+                file.write(chunk)
 
 
 class _Reader(io.RawIOBase):

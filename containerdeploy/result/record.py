@@ -1,7 +1,8 @@
 """Writes a run's record: record.json, events.jsonl and every step's whole log.
 
     <home>/runs/<run id>/   record.json   what was asked, and at the end what came of it
-                            events.jsonl  every happening (of Progress one a second)
+                            events.jsonl  every happening (of Progress one a second, of what
+                                          steps say the first LOGGED_BYTES of each system)
                             logs/<system>/<deployment>/<NN>-<step>.log
                             lock          held while the run lives
 
@@ -29,6 +30,8 @@ from containerdeploy.result.values import RunHeader, masked
 
 FORMAT = 1
 KEEP = 100
+LOGGED_BYTES = 32 << 20
+EVENT_BYTES = 200  # about what a short piece of a log takes beside its text
 _FLUSH_S = 0.5
 _BUFFER = 256 * 1024
 _REMOVING = ".removing-"
@@ -57,6 +60,7 @@ class RunRecord:
         self._logs: StepLogs | None = None
         self._flushed = 0.0
         self._progress: dict[str, float] = {}
+        self._told: dict[str, int] = {}
         self._warnings: list[str] = []
 
     @property
@@ -90,7 +94,7 @@ class RunRecord:
         is_time = time.monotonic() - self._flushed > _FLUSH_S
         if is_time:
             self._flushed = time.monotonic()
-        if self._events and not self._is_too_soon(happening):
+        if self._events and not self._is_left_out(happening):
             with self._sparing(_EVENTS, self._lose_events):
                 self._write_event(self._events, happening, flush=is_time)
         if self._logs:
@@ -104,9 +108,19 @@ class RunRecord:
             with self._sparing("the run's results"):
                 self._write_record({"ended": self._clock(), "results": to_json(results)})
 
-    def _is_too_soon(self, happening: Happening) -> bool:
-        if not (isinstance(happening, Heard) and isinstance(happening.event, wire.Progress)):
+    def _is_left_out(self, happening: Happening) -> bool:
+        """The logs have all that was said; it need not be told twice without an end."""
+        if not isinstance(happening, Heard):
             return False
+        if isinstance(happening.event, wire.Progress):
+            return self._is_too_soon(happening)
+        if isinstance(happening.event, wire.Log):
+            told = self._told.get(happening.system, 0) + len(happening.event.text) + EVENT_BYTES
+            self._told[happening.system] = told
+            return told > LOGGED_BYTES
+        return False
+
+    def _is_too_soon(self, happening: Heard) -> bool:
         now = self._clock()
         if 0 <= now - self._progress.get(happening.system, -1.0) < 1:
             return True

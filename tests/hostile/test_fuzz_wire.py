@@ -12,6 +12,7 @@ import run_story
 from hypothesis import strategies as st
 
 from containerdeploy import wire
+from containerdeploy.allowance import Allowance
 from containerdeploy.conduct import Conduct
 from containerdeploy.errors import ProtocolError
 from containerdeploy.frozen import names
@@ -181,11 +182,13 @@ class _Said:
 def _listen(data: bytes, home: Path) -> None:
     """Take a conversation through all that looks at a helper's events, then read the record."""
     header = RunHeader(run=run_story.RUN, verb="deploy", cluster="c")
-    ledger, narrator, conduct = Ledger(), Narrator(terminal=True), Conduct(JOB)
+    ledger, narrator = Ledger(), Narrator(terminal=True)
+    conduct, allowance = Conduct(JOB), Allowance(JOB)
     with RunRecord(home, header) as record:
         try:
-            for event in EventStream(_Said(data), silence_s=1):
+            for event, size_bytes in EventStream(_Said(data), lambda: 1.0):
                 conduct.check(event)
+                allowance.spend(event, size_bytes)
                 happening = Heard(system="devel", event=event)
                 ledger.take(happening)
                 record.take(happening)

@@ -5,6 +5,8 @@ import hashlib
 import os
 import random
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -94,3 +96,36 @@ def test_a_file_that_shrinks_has_no_digest(tmp_path: Path) -> None:
         digest.grown(100)
         with pytest.raises(OSError, match="shorter"):
             digest.finish()
+
+
+def test_who_goes_on_writing_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    reception = Reception(tmp_path / "fifo", tmp_path / "received")
+    writer = os.open(tmp_path / "fifo", os.O_WRONLY)
+
+    def write() -> None:
+        with suppress(BrokenPipeError):
+            while True:
+                os.write(writer, bytes(1 << 20))
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    while not reception.size_bytes:
+        time.sleep(0.01)
+    reception.finish()
+    thread.join(timeout=30)
+    assert not thread.is_alive()
+    check(reception, bytes(reception.size_bytes))
+
+
+def test_what_has_no_end_does_not_fill_the_disk(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    most = 3 << 20
+    reception = Reception(tmp_path / "fifo", tmp_path / "received", most_bytes=most)
+    with pytest.raises(BrokenPipeError), (tmp_path / "fifo").open("wb", buffering=0) as writer:
+        while True:
+            writer.write(bytes(1 << 20))
+    with pytest.raises(DeployError) as caught:
+        reception.finish()
+    assert f"larger than {most} bytes" in str(caught.value.details)
+    assert (tmp_path / "received").stat().st_size <= most + (1 << 20)

@@ -16,6 +16,8 @@ SUB = replace(deployment("sub", extensions=1), output=None)
 JOB = job(deployment("prod", subsystems=(SUB,)), deployment("prod2", extensions=0))
 OK = wire.Finished(outcome="ok")
 
+WRITING = (hello(), started("prod:write", "write", "tar"))
+
 
 def run_of(planned: wire.Deployment) -> list[wire.Event]:
     """What an honest agent says of one deployment, its check left out."""
@@ -28,7 +30,9 @@ def run_of(planned: wire.Deployment) -> list[wire.Event]:
     for step in (*planned.configure, planned.write):
         assert step is not None
         events += whole(started(step.id, step.kind, step.name, name))
-    return [*events, artifact(name)] if planned.output else events
+    if planned.output:
+        events.insert(-1, artifact(name))
+    return events
 
 
 def whole(start: wire.StepStarted) -> list[wire.Event]:
@@ -182,20 +186,27 @@ def test_an_artifact_is_never_a_path(name: str) -> None:
 
 
 def test_an_artifact_may_have_an_odd_name() -> None:
-    follow([hello(), artifact(name="größe \udcff.tar")])
+    follow([*WRITING, artifact(name="größe \udcff.tar")])
 
 
 def test_an_artifact_belongs_to_a_slot_of_its_deployment_once() -> None:
     assert "slot" in refused(hello(), artifact(slot="slot-other"))
     assert "slot" in refused(hello(), artifact(slot="slot-prod2"))
     assert "slot" in refused(hello(), artifact("sub"))
-    assert "second" in refused(hello(), artifact(), artifact())
+    assert "second" in refused(*WRITING, artifact(), artifact())
+
+
+def test_an_artifact_comes_while_its_deployment_is_written() -> None:
+    assert "not being written" in refused(hello(), artifact())
+    assert "not being written" in refused(*WRITING, artifact("prod2"))
+    assert "not being written" in refused(*WRITING, ended("prod:write"), artifact())
+    assert "not being written" in refused(hello(), started("prod:base", "base", "x"), artifact())
 
 
 def test_a_file_has_a_digest_and_a_size() -> None:
-    assert "SHA-256" in refused(hello(), artifact(sha256="abc"))
-    assert "below zero" in refused(hello(), artifact(size_bytes=-1))
-    follow([hello(), artifact(kind="directory", sha256="")])
+    assert "SHA-256" in refused(*WRITING, artifact(sha256="abc"))
+    assert "below zero" in refused(*WRITING, artifact(size_bytes=-1))
+    follow([*WRITING, artifact(kind="directory", sha256="")])
 
 
 def test_numbers_are_never_below_zero() -> None:
@@ -294,6 +305,14 @@ def is_well_nested(events: Sequence[wire.Event]) -> bool:
 
 def is_delivered_once(events: Sequence[wire.Event]) -> bool:
     slots = [e.slot for e in events if isinstance(e, wire.Artifact)]
+    current = ""
+    for event in events:
+        if isinstance(event, wire.StepStarted):
+            current = event.step
+        elif isinstance(event, wire.StepFinished):
+            current = ""
+        elif isinstance(event, wire.Artifact) and current != f"{event.deployment}:write":
+            return False
     return len(slots) == len(set(slots))
 
 
