@@ -10,9 +10,10 @@ import click
 
 from containerdeploy import __version__
 from containerdeploy.errors import EXIT_INTERRUPTED, DeployError
-from containerdeploy.options import DIRECTORY, ENGINE, IMAGE, WHAT, how, what
+from containerdeploy.options import DIRECTORY, ENGINE, IMAGE, ISOLATION, WHAT, how, what
 
 Verb = Literal["deploy", "upgrade"]
+Isolation = Literal["auto", "strict", "rootless", "compat"]
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -178,15 +179,18 @@ def selftest() -> None:
 @selftest.command()
 @ENGINE
 @IMAGE
+@ISOLATION
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option(
     "--control", is_flag=True, help="Attack WITHOUT the confinement: shows which attacks are real."
 )
-def isolation(engine: str, image: str | None, as_json: bool, control: bool) -> int:
+def isolation(
+    engine: str, image: str | None, isolation: Isolation, as_json: bool, control: bool
+) -> int:
     """Make every known attack on the isolation; exit 1 if anything gets through."""
     from containerdeploy.commands.selftest import run_isolation
 
-    text, code = run_isolation(engine, image, as_json=as_json, control=control)
+    text, code = run_isolation(engine, image, isolation, as_json=as_json, control=control)
     click.echo(text)
     return code
 

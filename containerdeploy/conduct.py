@@ -137,6 +137,9 @@ class Conduct:
             self._refuse(words, f"Python {event.python[:40]!a}")
         if event.run != self._job.run:
             self._refuse("it answers for another run", event.run)
+        wanted = self._job.isolation  # auto never means compat
+        if event.isolation not in (("strict", "rootless") if wanted == "auto" else (wanted,)):
+            self._refuse(f"it isolates by another mode than {wanted}", event.isolation)
         self._greeted = True
 
     def _check_start(self, event: wire.StepStarted) -> None:
@@ -240,6 +243,8 @@ class Conduct:
         self._check_counts("Finished", event.swept)
         if event.outcome == "ok":
             self._check_all_done(event)
+        if event.unfit and (event.outcome == "ok" or self._greeted):
+            self._refuse("its place is unfit, and it worked there", event.error)
         self._finished = True
 
     def _check_all_done(self, event: wire.Finished) -> None:

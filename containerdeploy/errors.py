@@ -106,6 +106,10 @@ class ImageMissing(EngineError):
     """The engine does not have the helper image."""
 
 
+class Unfit(EngineError):
+    """The place that the engine gives a helper lacks what the run asks for; nothing was done."""
+
+
 class ProtocolError(DeployError):
     """What came back from a helper is not what an agent says; treated as hostile."""
 

@@ -12,9 +12,20 @@ ENGINE = click.option(
     "--engine", default="auto", show_default=True, metavar="auto|docker|local|URL"
 )
 IMAGE = click.option("--image", help="The helper image.")
+ISOLATION = click.option(
+    "--isolation",
+    type=click.Choice(["auto", "strict", "rootless", "compat"]),
+    default="auto",
+    show_default=True,
+    help="The mode that extensions are held in, or nothing is done.",
+)
+_HOLDING = (
+    ISOLATION,
+    click.option("--timeout", "timeout_s", type=float, help="Seconds for each extension."),
+)
 WHAT = (
     *("words", "artifacts", "artifacts_dir", "names", "partial", "grants", "output_dir", "image"),
-    "timeout_s",
+    *("timeout_s", "isolation"),
 )
 
 
@@ -54,7 +65,7 @@ def what(command: Command) -> Command:
         click.option(
             "--image", help="The helper image, instead of the systems' own; `legacy` has Python 2."
         ),
-        click.option("--timeout", "timeout_s", type=float, help="Seconds for each extension."),
+        *_HOLDING,
     ):
         command = decorate(command)
     return command

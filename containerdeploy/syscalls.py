@@ -12,6 +12,7 @@ import os
 import struct
 import sys
 
+from containerdeploy.syscall_numbers import CAPABILITIES as CAPABILITIES
 from containerdeploy.syscall_numbers import NUMBERS
 
 AnyPath = str | bytes | os.PathLike[str]
@@ -67,19 +68,6 @@ PR_SET_NO_NEW_PRIVS = 38
 
 SECBIT_NOROOT = 1
 SECBIT_NO_SETUID_FIXUP = 4
-
-CAPABILITIES = {
-    name: number
-    for number, name in enumerate(
-        "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP "
-        "LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER "
-        "SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE "
-        "SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP "
-        "MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF "
-        "CHECKPOINT_RESTORE".split()
-    )
-}
-"""Capability numbers by their names without CAP_."""
 
 MAX_DESCRIPTOR = 0xFFFFFFFF
 """The `last` of close_range that stands for all there are."""
@@ -216,6 +204,15 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
     low = [mask & 0xFFFFFFFF for mask in masks]
     high = [mask >> 32 for mask in masks]
     _call("capset", header, _buffer(struct.pack("6I", *low, *high)))
+
+
+def inherit_nothing() -> None:
+    """Empty the calling thread's inheritable set, and with it the ambient one."""
+    sets = _buffer(bytes(24))
+    _call("capget", _buffer(struct.pack("Ii", _CAPABILITY_VERSION_3, 0)), sets)
+    words = struct.unpack("6I", sets.raw)
+    effective, permitted = (words[index] | words[index + 3] << 32 for index in (0, 1))
+    capset(effective, permitted, 0)
 
 
 def seccomp_load(program: bytes) -> None:

@@ -12,7 +12,6 @@ Three processes, in this order, because each step needs the one before:
 
 import fcntl
 import os
-import resource
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -20,17 +19,12 @@ from typing import NoReturn, Protocol
 
 from containerdeploy import syscalls
 from containerdeploy.agent import filter as call_filter
+from containerdeploy.agent import powers
 from containerdeploy.agent import room as rooms
 from containerdeploy.agent.failures import told
 from containerdeploy.agent.identity import Identity
 from containerdeploy.frozen import frozen
 
-# What configuring files needs, and nothing else.
-EXTENSION_CAPABILITIES = frozenset(
-    "CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETFCAP SYS_CHROOT".split()
-) | {"NET_BIND_SERVICE"}
-# What unpacking an archive with its owners and devices needs; without /proc, mounts and SYS_ADMIN.
-UNPACK_CAPABILITIES = frozenset("CHOWN DAC_OVERRIDE FOWNER FSETID SETFCAP MKNOD".split())
 NAMESPACES = (
     syscalls.CLONE_NEWNS
     | syscalls.CLONE_NEWPID
@@ -38,13 +32,6 @@ NAMESPACES = (
     | syscalls.CLONE_NEWUTS
     | syscalls.CLONE_NEWCGROUP
 )
-# The namespace serves one step after the other, and the kernel frees a network namespace late.
-USER_LIMITS = {
-    "max_inotify_instances": 32,
-    "max_inotify_watches": 8192,
-    "max_net_namespaces": 256,
-}
-MAX_OPEN_FILES = 4096
 ERRORS_AT = 200  # out of the way of every descriptor that a program is given
 CANNOT_START = 125
 
@@ -69,6 +56,11 @@ class Confinement:
     entrance: Entrance | None = None
     cgroups: tuple[str, ...] = ()
     rlimits: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def is_real_root(self) -> bool:
+        """Whether the program is root of the whole machine, with what is left of root's power."""
+        return self.identity is not None and self.identity.is_real_root
 
 
 @frozen
@@ -104,7 +96,7 @@ class Program:
 
 def start(confinement: Confinement, program: Program) -> Running:
     """Start a program confined; what fails before it runs is told through `Running.errors`."""
-    call_filter_program = call_filter.program()
+    call_filter_program = call_filter.program(for_real_root=confinement.is_real_root)
     error_read, error_write = _high_pipe()
     init_read, init_write = os.pipe()
     outer = os.fork()
@@ -192,21 +184,22 @@ def _hold_nothing() -> None:
 def _inner(
     confinement: Confinement, program: Program, filter_: bytes, user_limits: int, errors: int
 ) -> NoReturn:
-    if confinement.identity is not None:
-        syscalls.setns(confinement.identity.descriptor, syscalls.CLONE_NEWUSER)
+    who = confinement.identity
+    if who is not None and not who.is_real_root:
+        syscalls.setns(who.descriptor, syscalls.CLONE_NEWUSER)
     if not confinement.network:
         syscalls.unshare(syscalls.CLONE_NEWNET)
-    if confinement.identity is not None:
-        if not confinement.network:
+    if who is not None:
+        if not confinement.network and who.has_loopback:
             syscalls.loopback_up()
         if confinement.entrance is not None:
             confinement.entrance.open()
-        _become_root_of(confinement.identity, user_limits)
-    _limit(confinement)
+        powers.become_root_of(who, user_limits)
+    powers.limit(confinement.rlimits, shared_with_root=confinement.is_real_root)
     os.setsid()
     os.chdir(confinement.room.cwd)
     _arrange_descriptors(program.descriptors, errors)
-    _drop_capabilities(confinement.capabilities)
+    powers.drop_capabilities(confinement.capabilities)
     syscalls.set_no_new_privs()
     syscalls.seccomp_load(filter_)
     _become(program)
@@ -229,45 +222,6 @@ def _interpreter(path: str) -> str:
         if not mark and rest.split():
             return os.fsdecode(rest.split()[0])
     return ""
-
-
-def _become_root_of(identity: Identity, user_limits: int) -> None:
-    """Take root's ids in the user namespace, and bound what it may charge to its creator.
-
-    Limits of a user namespace count for its parents too: without these an extension could use up
-    the inotify instances of the host's root.
-    """
-    if user_limits >= 0:
-        for name in os.listdir(user_limits):
-            limit = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=user_limits)
-            os.write(limit, str(USER_LIMITS.get(name, 0)).encode())
-            os.close(limit)
-    try:
-        os.setgroups([])
-    except PermissionError:
-        if not identity.rootless:  # one mapped id comes with setgroups denied
-            raise
-    os.setresgid(0, 0, 0)
-    os.setresuid(0, 0, 0)
-
-
-def _drop_capabilities(keep: frozenset[str]) -> None:
-    """Cut the bounding set: what root gets at exec is what is left of it."""
-    for name, number in syscalls.CAPABILITIES.items():
-        if name not in keep:
-            with suppress(OSError):  # a kernel older than the capability
-                syscalls.drop_bounding(number)
-
-
-def _limit(confinement: Confinement) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(MAX_OPEN_FILES, hard)
-    for kind, value in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, files),
-        *confinement.rlimits,
-    ):
-        resource.setrlimit(kind, (value, value))
 
 
 def _arrange_descriptors(wanted: Mapping[int, int], errors: int) -> None:

@@ -22,6 +22,9 @@ REFUSED = (
     "get_mempolicy mbind set_mempolicy statmount listmount"
 ).split()
 ABSENT = "clone3 io_uring_setup io_uring_enter io_uring_register".split()
+# The kernel counts these for all of a user's processes, and an extension in compat mode is the
+# host's root; programs do without where a kernel lacks them.
+ABSENT_FOR_REAL_ROOT = "inotify_init inotify_init1".split()
 HIGHEST_REVIEWED = 456
 NAMESPACE_FLAGS = 0x7E020080  # NEWNS NEWCGROUP NEWUTS NEWIPC NEWUSER NEWPID NEWNET NEWTIME
 # TIOCSTI, TIOCLINUX, and all that a loop device can be told: LOOP_SET_FD to LOOP_CONFIGURE.
@@ -35,19 +38,20 @@ _NUMBER, _ARCH, _ARG0, _ARG1 = 0, 4, 16, 24  # offsets in struct seccomp_data
 Instruction = tuple[int, int, int, int]
 
 
-def program(machine: str | None = None) -> bytes:
+def program(machine: str | None = None, *, for_real_root: bool = False) -> bytes:
     """Return the filter as an array of struct sock_filter; raise OSError on an unknown machine."""
     machine = machine or os.uname().machine
     if machine not in ARCHITECTURES:
         raise OSError(errno.ENOSYS, f"no system call filter for {machine}")
     numbers = syscall_numbers.NUMBERS[machine]
-    return b"".join(struct.pack("HBBI", *item) for item in _instructions(numbers, machine))
+    absent = [*ABSENT, *(ABSENT_FOR_REAL_ROOT if for_real_root else ())]
+    return b"".join(struct.pack("HBBI", *item) for item in _instructions(numbers, machine, absent))
 
 
-def _instructions(numbers: dict[str, int], machine: str) -> list[Instruction]:
+def _instructions(numbers: dict[str, int], machine: str, absent: list[str]) -> list[Instruction]:
     code = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, ARCHITECTURES[machine]), _refuse(errno.ENOSYS)]
     code += [(_LOAD, 0, 0, _NUMBER), (_AT_LEAST, 0, 1, HIGHEST_REVIEWED + 1), _refuse(errno.ENOSYS)]
-    for names, error in ((REFUSED, errno.EPERM), (ABSENT, errno.ENOSYS)):
+    for names, error in ((REFUSED, errno.EPERM), (absent, errno.ENOSYS)):
         for name in names:
             if name in numbers:
                 code += _case(numbers[name], [_refuse(error)])

@@ -3,13 +3,15 @@
 Strict mode: the namespace maps 65,536 ids that no account uses, and directories are shown to it
 through id-mapped mounts, so that files keep their plain ids on disk. Rootless mode (the agent
 itself sits in a user namespace): the kernel refuses id-mapped mounts there, ids pass through
-unchanged, and root is the user who started the run.
+unchanged, and root is the user who started the run. Compat mode: no namespace of users at all;
+the extension is the agent's own root, with less power.
 """
 
 import os
 from collections.abc import Sequence
 
-from containerdeploy import syscalls
+from containerdeploy import syscalls, wire
+from containerdeploy.agent import clones
 from containerdeploy.frozen import frozen
 
 STRICT_BASE = 524_288
@@ -19,24 +21,66 @@ ALL = 4_294_967_295
 
 @frozen
 class Identity:
-    """The user namespace of extensions: `descriptor` opens it, `base` is what its root is here."""
+    """The user namespace of extensions: `descriptor` opens it, `base` is what its root is here.
 
-    rootless: bool
+    In compat mode there is none.
+    """
+
+    mode: wire.Mode
     descriptor: int
     base: int
     count: int
 
+    @property
+    def rootless(self) -> bool:
+        return self.mode == "rootless"
 
-def establish() -> Identity:
+    @property
+    def maps_ids(self) -> bool:
+        """Whether directories are shown to extensions through id-mapped mounts."""
+        return self.mode == "strict"
+
+    @property
+    def is_real_root(self) -> bool:
+        return self.mode == "compat"
+
+    @property
+    def has_loopback(self) -> bool:
+        """Whether there is an interface `lo` in a network of an extension's own.
+
+        Whoever owns the user namespace of a network has all power over it, so real root's belongs
+        to nobody's: only an agent with the capability can bring up what is in there.
+        """
+        return not self.is_real_root or _may_raise_interfaces()
+
+
+def natural_mode() -> wire.Mode:
+    """Return the best mode that this process's own place allows."""
+    return "strict" if _mapped_ids() == [(0, ALL)] else "rootless"
+
+
+def establish(mode: wire.Mode) -> Identity:
     """Make the user namespace that all of this job's extensions share, one after the other."""
-    mapped = _mapped_ids()
-    if mapped == [(0, ALL)]:
-        descriptor = new_user_namespace([(0, STRICT_BASE, COUNT)])
-        return Identity(rootless=False, descriptor=descriptor, base=STRICT_BASE, count=COUNT)
+    if mode == "strict":
+        descriptor = _new_user_namespace([(0, STRICT_BASE, COUNT)])
+        return Identity(mode=mode, descriptor=descriptor, base=STRICT_BASE, count=COUNT)
+    if mode == "compat":
+        return Identity(mode=mode, descriptor=-1, base=0, count=COUNT)
     # An extent must lie within one extent of the parent's map: hand ours on as they are.
-    descriptor = new_user_namespace([(start, start, length) for start, length in mapped])
-    count = sum(length for _, length in mapped)
-    return Identity(rootless=True, descriptor=descriptor, base=0, count=count)
+    descriptor = _new_user_namespace([(start, start, length) for start, length in _mapped_ids()])
+    return Identity(mode=mode, descriptor=descriptor, base=0, count=mapped_count())
+
+
+def _may_raise_interfaces() -> bool:
+    number = syscalls.CAPABILITIES["NET_ADMIN"]
+    with open("/proc/self/status", encoding="ascii", errors="replace") as stream:
+        effective = next(line for line in stream if line.startswith("CapEff:"))
+    return bool(int(effective.split()[1], 16) >> number & 1)
+
+
+def mapped_count() -> int:
+    """Return how many ids of our own user namespace are somebody outside it."""
+    return sum(length for _, length in _mapped_ids())
 
 
 def _mapped_ids() -> list[tuple[int, int]]:
@@ -46,7 +90,7 @@ def _mapped_ids() -> list[tuple[int, int]]:
     return [(start, length) for start, _, length in sorted(rows)]
 
 
-def new_user_namespace(extents: Sequence[tuple[int, int, int]]) -> int:
+def _new_user_namespace(extents: Sequence[tuple[int, int, int]]) -> int:
     """Return a descriptor of a new user namespace; `extents` are (inside, outside, count)."""
     ready_read, ready_write = os.pipe()
     done_read, done_write = os.pipe()
@@ -84,20 +128,12 @@ def _wait_in_new_namespace(ready: int, done: int, other: int) -> None:
 
 def clone_for(identity: Identity, source: str, target: str) -> None:
     """Show `source` at `target` with plain ids as the extension's own; nodev."""
-    tree = syscalls.open_tree(source)
-    try:
-        attributes = syscalls.MOUNT_ATTR_NODEV
-        if identity.rootless:
-            syscalls.mount_setattr(tree, attr_set=attributes)
-        else:
-            syscalls.mount_setattr(
-                tree,
-                attr_set=attributes | syscalls.MOUNT_ATTR_IDMAP,
-                userns_fd=identity.descriptor,
-            )
-        syscalls.move_mount(tree, target)
-    finally:
-        os.close(tree)
+    attributes = syscalls.MOUNT_ATTR_NODEV
+    if not identity.maps_ids:
+        clones.show(source, target, attributes)
+        return
+    attributes |= syscalls.MOUNT_ATTR_IDMAP
+    clones.show(source, target, attributes, userns_fd=identity.descriptor)
 
 
 def clone_owned_by(identity: Identity, source: str, target: str) -> None:
@@ -111,17 +147,16 @@ def clone_owned_by(identity: Identity, source: str, target: str) -> None:
     tree = syscalls.open_tree(source)
     read_only = syscalls.MOUNT_ATTR_RDONLY | syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_NOSUID
     try:
-        syscalls.mount_setattr(tree, attr_set=read_only)
-        if not identity.rootless:
+        if identity.maps_ids:
             _map_owner_to_root(identity, tree, os.stat(source))
-        syscalls.move_mount(tree, target)
+        clones.attach(tree, target, read_only)
     finally:
         os.close(tree)
 
 
 def _map_owner_to_root(identity: Identity, tree: int, owner: os.stat_result) -> None:
     uid = owner.st_uid
-    namespace = new_user_namespace(_swapped(uid, identity))
+    namespace = _new_user_namespace(_swapped(uid, identity))
     try:
         syscalls.mount_setattr(tree, attr_set=syscalls.MOUNT_ATTR_IDMAP, userns_fd=namespace)
     except OSError:

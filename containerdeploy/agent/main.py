@@ -2,11 +2,11 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 from containerdeploy import syscalls, wire
-from containerdeploy.agent import cgroups, identity, layers, room
+from containerdeploy.agent import cgroups, identity, layers, modes, room
 from containerdeploy.agent.audit import Audit
 from containerdeploy.agent.deployment import deploying
 from containerdeploy.agent.events import Emitter, claim_stdout
@@ -16,7 +16,7 @@ from containerdeploy.agent.process import Runner
 from containerdeploy.agent.step import DEFINITIONS_CLONE, EXTENSIONS_PLACE, Workshop
 from containerdeploy.agent.store import Store
 from containerdeploy.agent.unpack import Unpacker
-from containerdeploy.frozen import replace
+from containerdeploy.frozen import NOTHING, replace
 
 HOLD_S = 3600.0
 MOST_WORDS = 2000
@@ -52,6 +52,9 @@ def _finish(work: Callable[[], wire.Finished]) -> wire.Finished:
         return wire.Finished(outcome="interrupted", error=str(err))
     except StepFailed as err:
         return _failed(err)
+    except modes.Unfit as err:
+        words = err.brief[:MOST_WORDS]
+        return wire.Finished(outcome="failed", error=words, hint=err.hint, unfit=True)
     except OSError as err:
         return wire.Finished(
             outcome="failed",
@@ -82,16 +85,11 @@ def _work(
         groups = cgroups.find()
         if job.kind == "deploy":
             stack.enter_context(groups.ready())
-        who = identity.establish()
-        store = Store(wire.STORE, lease, ids=who.count)
-        facts = _facts(store, who) if job.kind == "probe" else {}
-        emitter.send(_hello(job, who, groups, facts))
-        if job.kind == "probe":
-            return wire.Finished(outcome="ok")
-        if job.kind == "sweep":
-            return wire.Finished(outcome="ok", swept=store.sweep())
-        if job.kind == "verify":
-            return _verify_all(store, emitter, lease)
+        store = Store(wire.STORE, lease, ids=identity.mapped_count())
+        if job.kind != "deploy":
+            return _upkeep(job, emitter, lease, groups, store)
+        who = modes.settle(job.isolation, store)
+        emitter.send(_hello(job, who.mode, groups, weaker=modes.weaker(who)))
         runner = Runner(emitter, lease)
         shop = Workshop(
             job=job,
@@ -118,6 +116,26 @@ def _verify_all(store: Store, emitter: Emitter, lease: Lease) -> wire.Finished:
     for name in store.bases():
         lease.check()
         emitter.send(verify(store, name))
+    return wire.Finished(outcome="ok")
+
+
+def _upkeep(
+    job: wire.Job, emitter: Emitter, lease: Lease, groups: cgroups.Groups, store: Store
+) -> wire.Finished:
+    """Do what needs no extension; a probe tells the best mode here even if it doesn't work."""
+    if job.kind != "probe":
+        emitter.send(_hello(job, identity.natural_mode(), groups))
+        if job.kind == "verify":
+            return _verify_all(store, emitter, lease)
+        return wire.Finished(outcome="ok", swept=store.sweep())
+    mode, weaker = identity.natural_mode(), []
+    try:
+        who = modes.settle(job.isolation, store)
+        mode, weaker = who.mode, modes.weaker(who)
+    except modes.Unfit:
+        if job.isolation != "auto":
+            raise
+    emitter.send(_hello(job, mode, groups, weaker=weaker, facts=_facts(store)))
     return wire.Finished(outcome="ok")
 
 
@@ -155,22 +173,21 @@ def _prepare(install_extensions: Callable[[str], None]) -> None:
 
 
 def _hello(
-    job: wire.Job, who: identity.Identity, groups: cgroups.Groups, facts: dict[str, str]
+    job: wire.Job,
+    mode: wire.Mode,
+    groups: cgroups.Groups,
+    *,
+    weaker: Sequence[str] = (),
+    facts: Mapping[str, str] = NOTHING,
 ) -> wire.Hello:
-    weaker = []
-    if who.rootless:
-        weaker.append("extensions run as the user who started the run, in a user namespace")
-        weaker.append("device nodes in a source are left out")
-    if who.count < identity.COUNT:
-        weaker.append(f"only {who.count} user id is mapped: owners can't be kept")
     if groups.flavour == "rlimits":
-        weaker.append("memory and process limits hold for single processes only")
+        weaker = [*weaker, "memory and process limits hold for single processes only"]
     return wire.Hello(
         run=job.run,
         version=wire.VERSION,
         python=".".join(map(str, sys.version_info[:3])),
         kernel=os.uname().release,
-        isolation="rootless" if who.rootless else "strict",
+        isolation=mode,
         limits=groups.flavour,
         nonce=_nonce(),
         weaker=tuple(weaker),
@@ -178,35 +195,18 @@ def _hello(
     )
 
 
-def _facts(store: Store, who: identity.Identity) -> dict[str, str]:
-    """What doctor wants to know of this place; `overlay` is "ok" or why it isn't."""
+def _facts(store: Store) -> dict[str, str]:
+    """What doctor wants to know of this place; a mode is "ok" or why it can't be had."""
     import shutil
 
     space = os.statvfs(wire.STORE)
     return {
-        "overlay": _try_overlay(store, who),
+        **{f"isolation-{mode}": found for mode, found in modes.measure(store).items()},
         "store-free-bytes": str(space.f_bavail * space.f_frsize),
         "seccomp": _status_line("Seccomp"),
         "capabilities": _status_line("CapBnd"),
         **{name: shutil.which(name) or "" for name in ("tar", "igzip", "pigz", "zstd", "xz")},
     }
-
-
-def _try_overlay(store: Store, who: identity.Identity) -> str:
-    """Mount a small layered tree as a deployment would, write to it, and take it down."""
-    try:
-        with ExitStack() as stack:
-            workspace = stack.enter_context(store.workspace(f"probe-{os.urandom(6).hex()}"))
-            base = f"{workspace}/base"
-            os.mkdir(base)
-            tree = layers.LayeredTree(who, workspace, "probe")
-            stack.callback(tree.close)
-            tree.set_bases([base])
-            tree.add_layer()
-            with tree.mounted(writable=True):
-                return "ok"
-    except OSError as err:
-        return str(err)
 
 
 def _status_line(name: str) -> str:

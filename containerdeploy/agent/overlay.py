@@ -47,7 +47,7 @@ def mount(
     text = ",".join(options)
     if len(text) >= os.sysconf("SC_PAGE_SIZE"):
         raise OSError(f"{len(lowers)} layers: their names don't fit an overlay's mount options")
-    if plain or identity.rootless:
+    if plain or not identity.maps_ids:
         _mount(target, directory, text)
     else:
         _in_child(lambda: _mount_as(identity, target, directory, text))

@@ -4,9 +4,11 @@ Everything here runs in a child that has a mount namespace of its own; what it m
 """
 
 import os
+import stat
 
 from containerdeploy import syscalls as sys
 from containerdeploy import wire
+from containerdeploy.agent import clones
 from containerdeploy.frozen import frozen
 
 ROOT = "/run/containerdeploy/root"
@@ -35,11 +37,15 @@ class Bind:
 
 @frozen
 class Room:
-    """What a confined process sees beside the tools; `owner` is the id its own places belong to."""
+    """What a confined process sees beside the tools; `owner` is the id its own places belong to.
+
+    `for_real_root` covers more of /proc: all that the host's root could change.
+    """
 
     binds: tuple[Bind, ...] = ()
     owner: int = 0
     proc: bool = True
+    for_real_root: bool = False
     resolver: bool = False
     cwd: str = "/"
     loop_devices: int = 0
@@ -50,7 +56,7 @@ def enter(room: Room) -> int:
     """Make the room, move in, throw the old root away.
 
     Returns a descriptor of the still writable /proc/sys/user (a new user namespace sets its own
-    limits through it), or -1 without /proc. Raises OSError.
+    limits through it), or -1 without /proc and for real root. Raises OSError.
     """
     os.umask(0)
     sys.mount(None, "/", None, sys.MS_REC | sys.MS_PRIVATE)
@@ -64,12 +70,16 @@ def enter(room: Room) -> int:
     if room.resolver:
         for path in filter(os.path.exists, RESOLVER_FILES):
             _bind(Bind(source=os.path.realpath(path), target=path))
-    user_limits = _proc() if room.proc else -1
+    user_limits = -1
+    if room.proc and room.for_real_root:
+        _proc_of_root()
+    elif room.proc:
+        user_limits = _proc()
     os.chdir(ROOT)
     sys.pivot_root(".", ".")
     sys.umount(".", sys.MNT_DETACH)
     os.chdir("/")
-    _set_read_only("/", recursive=False)
+    clones.change("/", sys.MOUNT_ATTR_RDONLY)
     os.umask(0o022)
     return user_limits
 
@@ -81,7 +91,9 @@ def _lay_tools() -> None:
             os.symlink(os.readlink(path), ROOT + path)
         elif os.path.isdir(path):
             os.mkdir(ROOT + path)
-            _clone(path, ROOT + path, sys.MOUNT_ATTR_RDONLY | sys.MOUNT_ATTR_NODEV)
+            clones.show(
+                path, ROOT + path, sys.MOUNT_ATTR_RDONLY | sys.MOUNT_ATTR_NODEV, recursive=False
+            )
 
 
 def _furnish(owner: int, loop_devices: int) -> None:
@@ -95,7 +107,8 @@ def _furnish(owner: int, loop_devices: int) -> None:
     sys.mount("tmpfs", dev, "tmpfs", sys.MS_NOSUID | sys.MS_NOEXEC, "size=64k,mode=755")
     for name in DEVICES:
         _touch(f"{dev}/{name}")
-        _clone(f"/dev/{name}", f"{dev}/{name}", 0)
+        # Nobody may change their owners and modes, which can be the host's; they work all the same.
+        clones.show(f"/dev/{name}", f"{dev}/{name}", sys.MOUNT_ATTR_RDONLY, recursive=False)
     for name, rest in LINKS.items():
         os.symlink(f"/proc/self/fd{rest}", f"{dev}/{name}")
     for number in range(loop_devices):  # there as soon as one is attached
@@ -103,7 +116,7 @@ def _furnish(owner: int, loop_devices: int) -> None:
     os.mkdir(f"{dev}/shm")
     options = f"{SMALL_TMPFS},uid={owner},gid={owner},mode=1777"
     sys.mount("tmpfs", f"{dev}/shm", "tmpfs", flags, options)
-    _set_read_only(dev, recursive=False)
+    clones.change(dev, sys.MOUNT_ATTR_RDONLY)
 
 
 def _bind(bind: Bind) -> None:
@@ -117,25 +130,7 @@ def _bind(bind: Bind) -> None:
     attributes = 0 if bind.devices else sys.MOUNT_ATTR_NODEV
     if bind.read_only:
         attributes |= sys.MOUNT_ATTR_RDONLY | sys.MOUNT_ATTR_NOSUID
-    _clone(bind.source, target, attributes)
-
-
-def _clone(source: str, target: str, attributes: int) -> None:
-    """Bind by descriptor: attributes are set before anything can be reached through the mount."""
-    tree = sys.open_tree(source, sys.OPEN_TREE_CLONE | sys.OPEN_TREE_CLOEXEC)
-    try:
-        sys.mount_setattr(tree, attr_set=attributes, recursive=False)
-        sys.move_mount(tree, target)
-    finally:
-        os.close(tree)
-
-
-def _set_read_only(path: str, *, recursive: bool) -> None:
-    tree = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        sys.mount_setattr(tree, attr_set=sys.MOUNT_ATTR_RDONLY, recursive=recursive)
-    finally:
-        os.close(tree)
+    clones.show(bind.source, target, attributes, recursive=False)
 
 
 def _proc() -> int:
@@ -147,14 +142,41 @@ def _proc() -> int:
     sys.mount("proc", proc, "proc", sys.MS_NOSUID | sys.MS_NODEV | sys.MS_NOEXEC)
     user_limits = os.open(f"{proc}/sys/user", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     for name in PROC_READ_ONLY:
-        path = f"{proc}/{name}"
-        if os.path.exists(path):
-            _clone(path, path, sys.MOUNT_ATTR_RDONLY | sys.MOUNT_ATTR_NODEV)
+        _protect(f"{proc}/{name}")
     for name in PROC_HIDDEN:
-        path = f"{proc}/{name}"
-        if os.path.exists(path):
-            _clone("/dev/null", path, sys.MOUNT_ATTR_RDONLY)
+        _cover(f"{proc}/{name}")
     return user_limits
+
+
+def _proc_of_root() -> None:
+    """A fresh /proc for the host's own root, who may change whatever is there and not a process's.
+
+    What only root may read is covered, known today or not, and all the rest is read-only.
+    """
+    proc = f"{ROOT}/proc"
+    sys.mount("proc", proc, "proc", sys.MS_NOSUID | sys.MS_NODEV | sys.MS_NOEXEC)
+    for name in os.listdir(proc):
+        path = f"{proc}/{name}"
+        if name.isdecimal() or os.path.islink(path):
+            continue
+        if name in PROC_HIDDEN or not os.stat(path).st_mode & stat.S_IROTH:
+            _cover(path)
+        else:
+            _protect(path)
+
+
+def _protect(path: str) -> None:
+    if os.path.exists(path):
+        attributes = sys.MOUNT_ATTR_RDONLY | sys.MOUNT_ATTR_NODEV
+        clones.show(path, path, attributes, recursive=False)
+
+
+def _cover(path: str) -> None:
+    if os.path.isdir(path):
+        flags = sys.MS_RDONLY | sys.MS_NOSUID | sys.MS_NODEV
+        sys.mount("tmpfs", path, "tmpfs", flags, "size=4k,mode=555")
+    elif os.path.exists(path):
+        clones.show("/dev/null", path, sys.MOUNT_ATTR_RDONLY, recursive=False)
 
 
 def _touch(path: str) -> None:

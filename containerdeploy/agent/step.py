@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from containerdeploy import wire
-from containerdeploy.agent import confine, layers
+from containerdeploy.agent import confine, layers, powers
 from containerdeploy.agent import room as rooms
 from containerdeploy.agent.access import Access, granted
 from containerdeploy.agent.cgroups import Group, Groups
@@ -122,6 +122,7 @@ class RunningStep:
                 *binds,
             ),
             owner=self._shop.identity.base,
+            for_real_root=self._shop.identity.is_real_root,
             resolver=network.is_full,
             cwd=wire.DEFINITIONS,
             loop_devices=self._step.loop_devices,
@@ -129,7 +130,7 @@ class RunningStep:
         return confine.Confinement(
             room=room,
             identity=self._shop.identity,
-            capabilities=confine.EXTENSION_CAPABILITIES,
+            capabilities=powers.EXTENSION_CAPABILITIES,
             network=network.is_full,
             entrance=network.entrance,
             cgroups=group.to_enter,

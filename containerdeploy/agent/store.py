@@ -18,8 +18,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from containerdeploy import syscalls
+from containerdeploy.agent import clones, trees
 from containerdeploy.agent import identity as identities
-from containerdeploy.agent import trees
 from containerdeploy.agent.lease import Lease
 from containerdeploy.frozen import as_mapping, frozen, replace
 
@@ -217,13 +217,7 @@ def new_info(
 
 def _protect(root: str) -> None:
     """Device nodes and setuid files lie in the store as data: they must not work there."""
-    tree = syscalls.open_tree(root)
-    try:
-        attributes = syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_NOSUID
-        syscalls.mount_setattr(tree, attr_set=attributes)
-        syscalls.move_mount(tree, root)
-    finally:
-        os.close(tree)
+    clones.show(root, root, syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_NOSUID)
     os.chmod(root, 0o700)
 
 

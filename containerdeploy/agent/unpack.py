@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from containerdeploy import wire
-from containerdeploy.agent import confine
+from containerdeploy.agent import confine, powers
 from containerdeploy.agent import manifest as manifests
 from containerdeploy.agent import room as rooms
 from containerdeploy.agent import survey as surveys
@@ -121,7 +121,7 @@ class Unpacker:
                 confinement = confine.Confinement(
                     room=room,
                     identity=None,
-                    capabilities=confine.UNPACK_CAPABILITIES,
+                    capabilities=powers.UNPACK_CAPABILITIES,
                     cgroups=group.to_enter,
                 )
                 task = Task(

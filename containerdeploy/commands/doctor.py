@@ -11,7 +11,17 @@ from containerdeploy.frozen import frozen
 from containerdeploy.helper import sweep
 
 LOW_BYTES = 2 << 30
-State = Literal["ok", "degraded", "missing"]
+State = Literal["ok", "degraded", "missing", "not here"]
+_MODES = {
+    "strict": "extensions run as ids that no account has (id-mapped layers, a user namespace)",
+    "rootless": "extensions run as the user who starts the run, in a user namespace",
+    "compat": "extensions run as real root without its capabilities; only with --isolation compat",
+}
+_NEEDED = (
+    "overlayfs on id-mapped layers needs Linux 5.19, in a user namespace 5.11, and a store on "
+    "ext4, xfs or btrfs; --isolation compat does without, for extensions that you trust"
+)
+_AS_ROOT = "run as root, or with a container engine that runs as root, for strict isolation"
 
 
 @frozen
@@ -66,8 +76,7 @@ def _examine_engine(engine: Engine, why: str, image: str) -> Iterator[Finding]:
 def _examine_helper(hello: wire.Hello) -> Iterator[Finding]:
     facts = hello.facts
     yield Finding(what="python", state="ok", text=f"{hello.python} in the helper")
-    yield _overlay(facts.get("overlay", "the agent did not try"), hello.isolation)
-    yield _isolation(hello)
+    yield from _isolation(hello)
     yield _seccomp(facts.get("seccomp", ""))
     yield _cgroups(hello.limits)
     told = facts.get("store-free-bytes", "")
@@ -80,24 +89,17 @@ def _examine_helper(hello: wire.Hello) -> Iterator[Finding]:
     )
 
 
-def _overlay(answer: str, isolation: str) -> Finding:
-    if answer == "ok":
-        layers = "over id-mapped layers" if isolation == "strict" else "in a user namespace"
-        return Finding(what="overlay", state="ok", text=f"mounts, writable, {layers}")
-    advice = "overlayfs on id-mapped layers needs Linux 5.19, the store an ext4, xfs or btrfs disk"
-    return Finding(what="overlay", state="missing", text=answer, advice=advice)
-
-
-def _isolation(hello: wire.Hello) -> Finding:
-    if hello.isolation == "strict":
-        text = "strict: extensions run as ids that no account has (id-mapped mounts)"
-        return Finding(what="id-mapping", state="ok", text=text)
-    return Finding(
-        what="id-mapping",
-        state="degraded",
-        text="rootless: " + "; ".join(hello.weaker),
-        advice="run as root, or with a container engine that runs as root, for strict isolation",
-    )
+def _isolation(hello: wire.Hello) -> Iterator[Finding]:
+    """Every mode as it was tried; the one that is used without a word has to work."""
+    for mode, means in _MODES.items():
+        answer = hello.facts.get(f"isolation-{mode}", "the agent did not try")
+        text = f"{mode}: {means if answer == 'ok' else answer}"
+        is_default = mode == hello.isolation
+        state: State = "ok" if answer == "ok" else "missing" if is_default else "not here"
+        advice = _NEEDED if is_default and state == "missing" else ""
+        if is_default and mode != "strict" and state == "ok":
+            state, advice = "degraded", _AS_ROOT
+        yield Finding(what="isolation", state=state, text=text, advice=advice)
 
 
 def _seccomp(mode: str) -> Finding:

@@ -3,7 +3,8 @@
 The JSON's keys are stable: keys may be added, none is renamed or removed while `format` is 1.
 
     format, verb, cluster, cluster_path, definitions, definitions_version, source_date_epoch,
-    warnings, systems: [{name, image, image_id (null: no engine has it), deployments: [DEPLOYMENT]}]
+    isolation, warnings,
+    systems: [{name, image, image_id (null: no engine has it), deployments: [DEPLOYMENT]}]
 
     DEPLOYMENT: name, system, type, location, target (null: the write extension's own affair),
     source: {path, origin, sha256}, partial, components: [{name, path, origin, sha256}],
@@ -32,6 +33,7 @@ from containerdeploy.network import Network
 from containerdeploy.plan import Parameter, Plan, PlannedDeployment, PlannedSource, PlannedStep
 
 _FORMAT = 1
+_AUTO = " (strict with an engine that runs as root, rootless with an ordinary user's)"
 _HIDDEN = "***"
 
 
@@ -66,6 +68,7 @@ def to_json(plan: Plan, ids: Mapping[str, str | None] | None = None) -> dict[str
         "definitions": str(plan.definitions),
         "definitions_version": plan.definitions_version,
         "source_date_epoch": plan.source_date_epoch,
+        "isolation": plan.isolation,
         "warnings": list(plan.warnings),
         "systems": [
             {
@@ -91,6 +94,7 @@ def to_text(plan: Plan, ids: Mapping[str, str | None] | None = None) -> str:
     lines = [
         f"{plan.verb} the cluster {plan.cluster} ({shown(plan.cluster_path)})",
         f"definitions: {plan.definitions}{version}",
+        f"isolation: {plan.isolation}{_AUTO if plan.isolation == 'auto' else ''}",
         *(f"warning: {warning}" for warning in plan.warnings),
     ]
     for system in plan.systems:

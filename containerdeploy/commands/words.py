@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from containerdeploy.errors import UsageError
-from containerdeploy.plan import Options, Verb
+from containerdeploy.plan import Isolation, Options, Verb
 from containerdeploy.planning import chosen_environment
 
 EPOCH = "SOURCE_DATE_EPOCH"
@@ -23,6 +23,7 @@ def options(
     output_dir: Path | None,
     image: str | None,
     timeout_s: float | None,
+    isolation: Isolation,
 ) -> Options:
     """Sort the words: one with `=` assigns, any other names a deployment."""
     if timeout_s is not None and not timeout_s > 0:
@@ -39,6 +40,7 @@ def options(
         output_dir=output_dir,
         image=image,
         timeout_s=timeout_s,
+        isolation=isolation,
         source_date_epoch=_epoch(environment),
     )
 

@@ -14,7 +14,7 @@ from containerdeploy.deploy.headers import Settings
 from containerdeploy.deploy.interrupts import on_interrupt
 from containerdeploy.engine import Engine
 from containerdeploy.engine.binds import refuse_unbindable
-from containerdeploy.errors import DeployError, Interrupted
+from containerdeploy.errors import DeployError, Interrupted, Unfit
 from containerdeploy.frozen import replace
 from containerdeploy.helper import spec, sweep, toolcheck
 from containerdeploy.helper.staging import Staging
@@ -55,6 +55,7 @@ def deploy(
     info = engine.describe()
     refuse_unbindable(info.flavour, spec.bind_sources(plan, settings.home))
     headers.refuse_grants(plan, info)
+    headers.refuse_mode(plan, info)
     found = {name: engine.image(name) for name in {system.image for system in plan.systems}}
     toolcheck.check(plan, engine, found, settings.home / "programs", headers.owner_label(None))
     images = {name: image.id for name, image in found.items()}
@@ -91,6 +92,7 @@ class _Hall:
         self._gate = Gate(len(plan.systems), settings.jobs)
         self._stopping = threading.Event()
         self._interrupts = 0
+        self._is_unfit = False
         self._helpers: list[HelperRun] = []
 
     def run(self, run: str, engine: str, images: Mapping[str, str]) -> RunResult:
@@ -164,6 +166,7 @@ class _Hall:
                 end = replace(end, outcome="interrupted")
             except DeployError as err:
                 end = _failed(system, err)
+                self._is_unfit |= isinstance(err, Unfit)
             except Exception as err:
                 end = _failed(system, DeployError(f"containerdeploy failed: {err!r}"))
                 raise
@@ -225,7 +228,7 @@ class _Hall:
             return errors.EXIT_INTERRUPTED
         if all(system.outcome == "deployed" for system in self._ledger.results().systems):
             return 0
-        return errors.EXIT_FAILED
+        return errors.EXIT_ENGINE if self._is_unfit else errors.EXIT_FAILED
 
     def _show(self, happening: Happening) -> None:
         for told in self._masking.take(happening):

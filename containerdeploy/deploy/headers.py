@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from containerdeploy.engine import EngineInfo
-from containerdeploy.errors import EngineError
+from containerdeploy.errors import EngineError, Unfit
 from containerdeploy.frozen import frozen
 from containerdeploy.plan import Plan, PlannedDeployment
 from containerdeploy.result import DeploymentParameters, RecordedParameter, RunHeader
@@ -62,6 +62,30 @@ def refuse_grants(plan: Plan, info: EngineInfo) -> None:
             f"{', '.join(asking)}: loop devices need an engine that runs as root",
             details=f"{info.flavour} at {info.address} runs as an ordinary user",
             hint="run it as root, or use an engine that does",
+        )
+
+
+def refuse_mode(plan: Plan, info: EngineInfo) -> None:
+    """Raise EngineError for what compat isolation can't hold: real root needs more walls for it."""
+    if plan.isolation != "compat":
+        return
+    steps = [
+        step for system in plan.systems for one in every(system.deployments) for step in one.steps
+    ]
+    looping = sorted({step.extension.name for step in steps if step.loop_devices})
+    if looping:
+        raise Unfit(
+            f"{', '.join(looping)}: loop devices are not to be had in compat isolation",
+            details="what they mount can be shown to real root only with real ids",
+            hint="use --isolation strict, or leave the grant out",
+        )
+    sharing = sorted({step.extension.name for step in steps if step.network.mode == "full"})
+    if sharing and info.flavour == "local":
+        raise Unfit(
+            f"{', '.join(sharing)}: the network is not to be had in compat isolation here",
+            details="the local engine shares this host's network, and real root would be trusted "
+            "by whatever listens there on abstract sockets",
+            hint="use --engine docker, or leave the network out",
         )
 
 

@@ -9,7 +9,14 @@ from containerdeploy import wire
 from containerdeploy.allowance import Allowance
 from containerdeploy.conduct import Conduct
 from containerdeploy.engine import Attached, ContainerId, ContainerSpec, Engine
-from containerdeploy.errors import DeployError, EngineError, Interrupted, ProtocolError, Stillborn
+from containerdeploy.errors import (
+    DeployError,
+    EngineError,
+    Interrupted,
+    ProtocolError,
+    Stillborn,
+    Unfit,
+)
 from containerdeploy.frozen import frozen
 from containerdeploy.helper import payload
 from containerdeploy.helper.stream import EventStream
@@ -139,7 +146,9 @@ class Session:
                     self._handle(container, event, feed)
                 if isinstance(event, wire.Finished):
                     self.is_clean = not event.left
-                    return event
+                    return _fit(event)
+        except Unfit:
+            raise
         except (EngineError, ProtocolError, TimeoutError) as err:
             self._refuse_if_stopping()
             late = isinstance(err, TimeoutError) and allowance.left_s() <= 0
@@ -223,6 +232,13 @@ class _Feed:
             return self._words.get(timeout=wire.HEARTBEAT_S)
         except queue.Empty:
             return b"\n"
+
+
+def _fit(event: wire.Finished) -> wire.Finished:
+    """Return how it ended, unless the agent never began: its place lacks what the job asks for."""
+    if event.unfit:
+        raise Unfit(event.error, hint=event.hint or None)
+    return event
 
 
 def _explained(err: Exception, stream: EventStream) -> DeployError:

@@ -19,6 +19,8 @@ CAPABILITIES = (
     "CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE SETFCAP SETGID SETPCAP SETUID "
     "SYS_ADMIN SYS_CHROOT"
 ).split()
+# For compat isolation: to bring up `lo` in a network that belongs to no user namespace.
+MORE_FOR_COMPAT = ("NET_ADMIN",)
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PIDS = 8192
 RUN_TMPFS_BYTES = 256 << 20
@@ -64,11 +66,12 @@ class Placement:
     source_date_epoch: int | None = None
     keep_going: bool = False
     waits: bool = False
+    isolation: wire.WantedMode = "auto"
 
 
 def container(system: PlannedSystem, place: Placement, *, shared_host: bool) -> ContainerSpec:
     """Return the helper's container; off this host its inputs and outputs are volumes."""
-    plain = bare(place.name, system.image, place.store, place.owner)
+    plain = bare(place.name, system.image, place.store, place.owner, place.isolation)
     return replace(
         plain,
         labels={**plain.labels, RUN_LABEL: place.run, SYSTEM_LABEL: system.name},
@@ -78,7 +81,9 @@ def container(system: PlannedSystem, place: Placement, *, shared_host: bool) -> 
     )
 
 
-def bare(name: str, image: str, store: str, owner: str) -> ContainerSpec:
+def bare(
+    name: str, image: str, store: str, owner: str, isolation: wire.WantedMode = "auto"
+) -> ContainerSpec:
     """Return a helper that has the store and nothing else."""
     profile = resources.files("containerdeploy.helper").joinpath("seccomp.json")
     return ContainerSpec(
@@ -92,7 +97,7 @@ def bare(name: str, image: str, store: str, owner: str) -> ContainerSpec:
             Mount(kind="tmpfs", target="/run", size_bytes=RUN_TMPFS_BYTES),
             Mount(kind="tmpfs", target="/tmp", size_bytes=TMP_TMPFS_BYTES, mode=0o1777),
         ],
-        capabilities=CAPABILITIES,
+        capabilities=[*CAPABILITIES, *(MORE_FOR_COMPAT if isolation == "compat" else ())],
         seccomp=profile.read_text(encoding="utf-8"),
         seccomp_path=str(profile),
         pids=PIDS,
@@ -147,6 +152,7 @@ def job(system: PlannedSystem, place: Placement, *, shared_host: bool) -> wire.J
         hold=not shared_host,
         keep_going=place.keep_going,
         waits=place.waits,
+        isolation=place.isolation,
     )
 
 

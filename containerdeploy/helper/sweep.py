@@ -29,9 +29,14 @@ def verify(
     _run(engine, image, volume, owner, "verify", listen)
 
 
-def probe(engine: Engine, image: str, volume: str, owner: str) -> wire.Hello:
-    """Return what an agent says of the place it finds itself in; raise DeployError."""
-    _, hello = _run(engine, image, volume, owner, "probe")
+def probe(
+    engine: Engine, image: str, volume: str, owner: str, isolation: wire.WantedMode = "auto"
+) -> wire.Hello:
+    """Return what an agent says of the place it finds itself in; raise DeployError.
+
+    Raises Unfit where an `isolation` that is asked for by name can't be had.
+    """
+    _, hello = _run(engine, image, volume, owner, "probe", isolation=isolation)
     return hello
 
 
@@ -42,10 +47,11 @@ def _run(
     owner: str,
     kind: Literal["sweep", "probe", "verify"],
     listen: Callable[[wire.Event], None] = lambda _: None,
+    isolation: wire.WantedMode = "auto",
 ) -> tuple[wire.Finished, wire.Hello]:
     name = f"containerdeploy-{kind}-{secrets.token_hex(6)}"
     hellos: list[wire.Hello] = []
-    job = wire.Job(kind=kind, run=name)
+    job = wire.Job(kind=kind, run=name, isolation=isolation)
 
     def hear(event: wire.Event) -> None:
         if isinstance(event, wire.Hello):
@@ -56,7 +62,7 @@ def _run(
         raise ProtocolError(f"{container}: an artifact that nobody asked for: {artifact.name!r}")
 
     order = Order(
-        container=spec.bare(name, image, volume, owner),
+        container=spec.bare(name, image, volume, owner, isolation),
         job=job,
         nonce="",
         hear=hear,

@@ -145,6 +145,7 @@ class HelperRun:
             source_date_epoch=context.plan.source_date_epoch,
             keep_going=context.keep_going,
             waits=context.waits,
+            isolation=context.plan.isolation,
         )
 
     def _sources(self) -> dict[Path, wire.Source]:

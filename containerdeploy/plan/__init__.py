@@ -14,6 +14,7 @@ make.py        all of it together
 
 from containerdeploy.plan.arguments import split_words as split_words
 from containerdeploy.plan.make import make_plan as make_plan
+from containerdeploy.plan.model import Isolation as Isolation
 from containerdeploy.plan.model import Parameter as Parameter
 from containerdeploy.plan.model import Plan as Plan
 from containerdeploy.plan.model import PlannedComponent as PlannedComponent

@@ -31,6 +31,11 @@ from containerdeploy.plan.parameters import (
 from containerdeploy.plan.settings import ResolvedDeployment, ResolvedEntry, resolve
 from containerdeploy.source import NotFound
 
+COMPAT = (
+    "isolation compat: extensions run as real root without its capabilities, as in an ordinary "
+    "container; use it for extensions that you trust with that"
+)
+
 
 def make_plan(cluster: Cluster, catalogue: Catalogue, options: Options) -> Plan:
     """Decide everything that will happen. Reads no file, calls no engine.
@@ -55,9 +60,14 @@ def make_plan(cluster: Cluster, catalogue: Catalogue, options: Options) -> Plan:
         definitions=cluster.root,
         definitions_version=catalogue.definitions_version,
         systems=systems,
-        warnings=tuple(dict.fromkeys((*cluster.warnings, *planner.warnings))),
+        warnings=tuple(dict.fromkeys((*cluster.warnings, *planner.warnings, *_compat(options)))),
         source_date_epoch=options.source_date_epoch,
+        isolation=options.isolation,
     )
+
+
+def _compat(options: Options) -> tuple[str, ...]:
+    return (COMPAT,) if options.isolation == "compat" else ()
 
 
 @dataclass

@@ -8,6 +8,7 @@ from containerdeploy.frozen import frozen
 from containerdeploy.network import Network
 
 Verb = Literal["deploy", "upgrade"]
+Isolation = Literal["auto", "strict", "rootless", "compat"]
 
 
 @frozen
@@ -105,7 +106,7 @@ class PlannedSystem:
 
 @frozen
 class Plan:
-    """All that a run will do."""
+    """All that a run will do; `isolation` is how its extensions are held."""
 
     verb: Verb
     cluster: str
@@ -115,3 +116,4 @@ class Plan:
     systems: tuple[PlannedSystem, ...]
     warnings: tuple[str, ...] = ()
     source_date_epoch: int | None = None
+    isolation: Isolation = "auto"

@@ -6,7 +6,7 @@ from pathlib import Path
 from containerdeploy.errors import Problem
 from containerdeploy.extension import Extension, ExtensionKind, Fault
 from containerdeploy.frozen import NOTHING, frozen
-from containerdeploy.plan.model import Verb
+from containerdeploy.plan.model import Isolation, Verb
 from containerdeploy.policy import Policy
 from containerdeploy.source import Located, NotFound
 
@@ -33,6 +33,7 @@ class Options:
     image: str | None = None
     timeout_s: float | None = None
     source_date_epoch: int | None = None
+    isolation: Isolation = "auto"
 
     @property
     def names(self) -> frozenset[str]:

@@ -15,7 +15,7 @@ from containerdeploy.engine import Engine
 from containerdeploy.engine.choose import open_engine
 from containerdeploy.frozen import frozen
 from containerdeploy.helper import sweep
-from containerdeploy.plan import Options
+from containerdeploy.plan import Isolation, Options
 from containerdeploy.result import Happening, Heard, RunResult
 from containerdeploy.selftest import sample
 
@@ -33,6 +33,7 @@ class Ground:
     store: str
     hello: wire.Hello
     source: Path
+    isolation: Isolation
 
     @property
     def home(self) -> Path:
@@ -111,7 +112,7 @@ class Definitions:
         cluster = {"name": "selftest", "kind": "cluster", "systems": self._entries}
         path = self._directory / "cluster.yaml"
         path.write_text(json.dumps(cluster), encoding="utf-8")
-        options = Options(output_dir=self.out, image=ground.image)
+        options = Options(output_dir=self.out, image=ground.image, isolation=ground.isolation)
         settings = deploy.Settings(
             home=ground.home,
             store=ground.store,
@@ -144,10 +145,10 @@ class _Ear:
 
 
 @contextmanager
-def opened(choice: str, image: str | None) -> Iterator[Ground]:
+def opened(choice: str, image: str | None, isolation: Isolation) -> Iterator[Ground]:
     """Open the engine that `choice` names, with a home and a store that nobody else has.
 
-    Raises EngineError where there is none, or where no helper can run on it.
+    Raises EngineError where there is none, or where no helper can run on it in that mode.
     """
     with ExitStack() as stack:
         place = os.environ.get("TMPDIR", "/var/tmp")  # /tmp is memory on many machines
@@ -167,6 +168,7 @@ def opened(choice: str, image: str | None) -> Iterator[Ground]:
             image=name,
             directory=directory,
             store=store,
-            hello=sweep.probe(chosen.engine, name, store, deploy.owner_label(None)),
+            hello=sweep.probe(chosen.engine, name, store, deploy.owner_label(None), isolation),
             source=sample.make(directory / "sample.tar"),
+            isolation=isolation,
         )

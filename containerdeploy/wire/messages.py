@@ -9,11 +9,13 @@ from containerdeploy.wire.upkeep import BaseVerified, Left
 from containerdeploy.wire.words import (
     ChangeKind,
     Compression,
+    Mode,
     Network,
     Outcome,
     OutputKind,
     StepKind,
     TreeAccess,
+    WantedMode,
 )
 
 VERSION = 2
@@ -137,9 +139,10 @@ class Job:
     store's bases with what was recorded of them.
     `source_date_epoch` None means the newest modification time in the source. With `hold`, the
     agent keeps everything in place after Finished until its lease ends, for the controller to
-    fetch. One that `waits` says Checked when all its checks have passed, and unpacks nothing before
-    it is answered with GO. Hello returns the content of the file NONCE: the proof that binds show
-    this host's files.
+    fetch. `isolation` names the only mode that will do; `auto` is the best of strict and rootless,
+    never compat. One that `waits` says Checked when all its checks have passed, and unpacks nothing
+    before it is answered with GO. Hello returns the content of the file NONCE: the proof that binds
+    show this host's files.
     """
 
     kind: Literal["deploy", "sweep", "probe", "verify"]
@@ -150,6 +153,7 @@ class Job:
     hold: bool = False
     keep_going: bool = False
     waits: bool = False
+    isolation: WantedMode = "auto"
     version: int = VERSION
 
 
@@ -172,7 +176,7 @@ class Hello:
     version: int
     python: str
     kernel: str
-    isolation: Literal["strict", "rootless"]
+    isolation: Mode
     limits: Literal["cgroup-v1", "cgroup-v2", "rlimits"]
     nonce: str = ""
     weaker: tuple[str, ...] = ()
@@ -262,6 +266,7 @@ class Finished:
     """Last event, exactly once. `error` is empty when everything that was asked is done.
 
     `left` is what the agent found of its own when all should have been gone.
+    `unfit` says that this place lacks what the job asks for, and that nothing was unpacked.
     """
 
     outcome: Literal["ok", "failed", "interrupted"]
@@ -269,6 +274,7 @@ class Finished:
     hint: str = ""
     swept: int = 0
     left: tuple[Left, ...] = ()
+    unfit: bool = False
 
 
 Event = (

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+Mode = Literal["strict", "rootless", "compat"]
+WantedMode = Literal["auto", "strict", "rootless", "compat"]
 Compression = Literal["none", "gz", "xz", "bz2", "zst"]
 StepKind = Literal["base", "metadata", "check", "configure", "write"]
 OutputKind = Literal["any", "file", "directory", "stream", "none"]

@@ -302,7 +302,7 @@ def test_many_layers_fit_one_mount(bench: Bench, small: wire.Source) -> None:
 
 
 def test_more_layers_than_a_mount_can_take_are_an_error_that_says_so() -> None:
-    identity = Identity(rootless=False, descriptor=-1, base=0, count=1)
+    identity = Identity(mode="strict", descriptor=-1, base=0, count=1)
     names = [f"rw/{number}/up" for number in range(500)]
     with pytest.raises(OSError, match="500 layers: their names don't fit"):
         overlay.mount(identity, "/nowhere", "/", names, None)

@@ -25,6 +25,7 @@ from containerdeploy import wire
 from containerdeploy.helper import payload, spec
 
 HELPER_ROOT = Path(__file__).with_name("helper_root.py")
+OLDER_KERNEL = Path(__file__).with_name("older_kernel.py")
 PATIENCE_S = 60.0
 SUFFIXES: dict[str, wire.Compression] = {
     ".gz": "gz",
@@ -292,22 +293,33 @@ class Bench:
         values: dict[str, object] = {"kind": "deploy", "run": f"run-{next(self._numbers)}"}
         return wire.Job(deployments=deployments, **(values | changes))  # type: ignore[arg-type]
 
-    def argv(self) -> list[str]:
-        """Return what starts an agent that waits for its opening."""
+    def argv(self, lacking: str = "", more: Sequence[str] = ()) -> list[str]:
+        """Return what starts an agent that waits for its opening.
+
+        `lacking` are system calls, split by commas, that its kernel shall not have, `more` are
+        further capabilities of its helper.
+        """
         places = {
             f"/{name}": str(self.place / name)
             for name in ("store", "definitions", "sources", "output", "nonce")
         }
-        helper = [sys.executable, str(HELPER_ROOT), json.dumps(places)]
-        return [*helper, sys.executable, *payload.ARGV[1:]]
+        helper = [
+            sys.executable,
+            str(HELPER_ROOT),
+            json.dumps(places),
+            ",".join([*spec.CAPABILITIES, *more]),
+        ]
+        older = [sys.executable, str(OLDER_KERNEL), lacking] if lacking else []
+        return [*helper, *older, sys.executable, *payload.ARGV[1:]]
 
-    def start(self, job: wire.Job) -> Agent:
-        agent = Agent(self.argv(), payload.opening(job))
+    def start(self, job: wire.Job, *, lacking: str = "") -> Agent:
+        more = spec.MORE_FOR_COMPAT if job.isolation == "compat" else ()
+        agent = Agent(self.argv(lacking, more), payload.opening(job))
         self._agents.append(agent)
         return agent
 
-    def run(self, job: wire.Job) -> Story:
-        return self.start(job).end()
+    def run(self, job: wire.Job, *, lacking: str = "") -> Story:
+        return self.start(job, lacking=lacking).end()
 
     def layers(self, job: wire.Job, deployment: int = 0) -> list[Path]:
         """Return the upper directories of a deployment that is under way, oldest first."""

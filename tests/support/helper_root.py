@@ -1,9 +1,9 @@
 """Runs a command as an engine would in a helper: own root, namespaces, group and capabilities.
 
-    python helper_root.py PLACES COMMAND…
+    python helper_root.py PLACES CAPABILITIES COMMAND…
 
-PLACES is JSON: directories of the host by their path inside. What it mounts and starts goes with
-it; killed, it takes the command along.
+PLACES is JSON: directories of the host by their path inside; CAPABILITIES are split by commas. What
+it mounts and starts goes with it; killed, it takes the command along.
 """
 
 import json
@@ -34,7 +34,7 @@ NAMESPACES = (
 )
 
 
-def main(places: Mapping[str, str], command: Sequence[str]) -> int:
+def main(places: Mapping[str, str], keep: Sequence[str], command: Sequence[str]) -> int:
     """Run the command; SIGUSR1 kills it and all it started, any other end is its own."""
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
@@ -42,7 +42,7 @@ def main(places: Mapping[str, str], command: Sequence[str]) -> int:
         child = os.fork()
         if child == 0:
             try:
-                _live(places, command, directories)
+                _live(places, keep, command, directories)
             except BaseException:
                 traceback.print_exc()
             finally:
@@ -53,7 +53,12 @@ def main(places: Mapping[str, str], command: Sequence[str]) -> int:
     return os.waitstatus_to_exitcode(status) & 0xFF
 
 
-def _live(places: Mapping[str, str], command: Sequence[str], directories: Sequence[Path]) -> None:
+def _live(
+    places: Mapping[str, str],
+    keep: Sequence[str],
+    command: Sequence[str],
+    directories: Sequence[Path],
+) -> None:
     syscalls.set_pdeathsig(signal.SIGKILL)
     for directory in directories:
         (directory / "cgroup.procs").write_text("0")
@@ -65,7 +70,7 @@ def _live(places: Mapping[str, str], command: Sequence[str], directories: Sequen
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
     syscalls.set_pdeathsig(signal.SIGKILL)
     _move_in(places)
-    _drop_capabilities()
+    _drop_capabilities(keep)
     environment = {"PATH": spec.PATH, "LC_ALL": "C.UTF-8", "PYTHONPATH": str(HERE)}
     os.execvpe(command[0], command, environment)
 
@@ -97,9 +102,9 @@ def _move_in(places: Mapping[str, str]) -> None:
     os.chdir("/")
 
 
-def _drop_capabilities() -> None:
+def _drop_capabilities(keep: Sequence[str]) -> None:
     for name, number in syscalls.CAPABILITIES.items():
-        if name not in spec.CAPABILITIES:
+        if name not in keep:
             with suppress(OSError):
                 syscalls.drop_bounding(number)
     syscalls.set_no_new_privs()
@@ -140,4 +145,4 @@ def _remove(group: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(json.loads(sys.argv[1]), sys.argv[2:]))
+    sys.exit(main(json.loads(sys.argv[1]), sys.argv[2].split(","), sys.argv[3:]))

@@ -106,6 +106,21 @@ def test_another_version_and_another_run_are_refused() -> None:
     assert "another run" in refused(hello(run="20250101T000000-ffffff"))
 
 
+def test_no_helper_isolates_by_another_mode_than_was_asked_for() -> None:
+    assert "another mode than auto" in refused(hello(isolation="compat"))
+    for wanted, told in (("strict", "rootless"), ("strict", "compat"), ("compat", "strict")):
+        work = replace(JOB, isolation=wanted)
+        assert f"another mode than {wanted}" in refused(hello(isolation=told), work=work)
+        follow([hello(isolation=wanted)], work)
+    follow([hello(isolation="rootless")], JOB)
+
+
+def test_a_place_is_unfit_before_anything_else_is_said_of_it() -> None:
+    unfit = wire.Finished(outcome="failed", error="x", unfit=True)
+    follow([unfit])
+    assert "unfit, and it worked there" in refused(hello(), unfit)
+
+
 def test_nothing_comes_after_finished() -> None:
     stop = wire.Finished(outcome="failed", error="x")
     assert "after Finished" in refused(hello(), stop, stop)
