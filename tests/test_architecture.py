@@ -68,7 +68,7 @@ TABLE = {
     "report": {"images", "result", "wire", "errors"},
     "selftest": {
         *("deploy", "engine", "helper", "images", "plan", "planning", "report", "result"),
-        *("wire", "errors"),
+        *("syscalls", "wire", "errors"),
     },
     "commands": {
         *("definition", "deploy", "document", "engine", "extension", "helper", "images"),

@@ -7,7 +7,10 @@ attacks/       the scripts that attack (data: nothing here is imported)
 attacks.py     these scripts and what they say
 extensions.py  the family of hostile extensions
 artifacts.py   the family of hostile results
+scripted.py    attacks that are extensions of their own
+bait.py        sockets of this host's that only who broke out can reach
 control.py     the same attacks where they must succeed
+controls.py    what the control can show
 host_state.py  what of the host is compared before and after
 census.py      what is in the store
 inside.py      one program in a helper's container

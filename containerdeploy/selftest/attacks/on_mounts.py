@@ -1,16 +1,22 @@
 """Mounts and namespaces: to see more, to write more, or to have power of one's own."""
 
 import os
+import signal
 import socket
 import struct
+import time
 
+from on_the_agent import stranger
 from tools import (
     MS_BIND,
-    MS_REMOUNT,
+    MS_MOVE,
+    NEWCGROUP,
     NEWNET,
     NEWNS,
     NEWPID,
+    NEWTIME,
     NEWUSER,
+    NEWUTS,
     attack,
     call,
     checked,
@@ -38,13 +44,14 @@ def bind_mount() -> object:
 
 
 @attack
-def remount_the_definitions() -> object:
+def move_a_mount() -> object:
     private()
-    mount(None, "/definitions", None, MS_REMOUNT | MS_BIND)
-    with open("/definitions/planted", "w") as stream:
-        stream.write("x")
-    os.unlink("/definitions/planted")
-    return "wrote to the definitions"
+    return mount("/run", scratch(), None, MS_MOVE)
+
+
+@attack
+def overlay_of_its_own() -> object:
+    return mounted("overlay", data="lowerdir=/definitions:/usr")
 
 
 @attack
@@ -76,6 +83,36 @@ def chroot_escape() -> object:
 @attack
 def detached_mount() -> object:
     return call("open_tree", -100, b"/", 1 | 0x8000)
+
+
+@attack
+def attach_a_detached_mount() -> object:
+    private()
+    tree = call("open_tree", -100, b"/usr", 1)
+    return call("move_mount", tree, b"", -100, scratch().encode(), 4) == 0
+
+
+@attack
+def idmapped_mount() -> object:
+    """Show files with other owners than they have."""
+    tree = call("open_tree", -100, b"/definitions", 1)
+    child = os.fork()
+    if child == 0:
+        unshare(NEWUSER)
+        signal.pause()
+    try:
+        own = os.stat("/proc/self/ns/user").st_ino
+        while os.stat(f"/proc/{child}/ns/user").st_ino == own:
+            time.sleep(0.01)
+        for name in ("uid_map", "gid_map"):
+            with open(f"/proc/{child}/{name}", "w") as stream:
+                stream.write("0 1000 1")
+        with open(f"/proc/{child}/ns/user") as namespace:
+            attributes = struct.pack("QQQQ", 0x100000, 0, 0, namespace.fileno())
+            return call("mount_setattr", tree, b"", 0x1000, attributes, len(attributes)) == 0
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 @attack
@@ -122,10 +159,26 @@ def own_pid_namespace() -> object:
 
 
 @attack
-def join_the_agents_namespaces() -> object:
-    for name in ("mnt", "net", "ipc", "uts"):
-        with open(f"/proc/1/ns/{name}") as namespace:
+def own_cgroup_namespace() -> object:
+    return unshare(NEWCGROUP)
+
+
+@attack
+def own_clock() -> object:
+    return unshare(NEWTIME)
+
+
+@attack
+def join_the_namespaces_of_another() -> object:
+    for name in ("mnt", "ipc", "uts"):
+        with open(f"/proc/{stranger()}/ns/{name}") as namespace:
             checked(libc.setns(namespace.fileno(), 0), "setns")
+    return "joined"
+
+
+@attack
+def join_by_a_pidfd() -> object:
+    checked(libc.setns(os.pidfd_open(stranger()), NEWUTS), "setns")
     return "joined"
 
 

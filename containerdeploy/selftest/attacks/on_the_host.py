@@ -1,19 +1,11 @@
-"""Becoming the host's root: kernel settings, pseudo file systems, devices, disks."""
+"""Becoming the host's root: kernel settings and pseudo file systems."""
 
+import errno
+import itertools
 import os
-import stat
+from collections.abc import Iterable, Iterator
 
-from tools import (
-    attack,
-    call,
-    can_write,
-    checked,
-    libc,
-    mount,
-    mounted,
-    private,
-    scratch,
-)
+from tools import Untried, attack, call, can_write, checked, libc, mounted, private
 
 GROUP = "the host"
 
@@ -31,8 +23,7 @@ def core_pattern_of_a_fresh_proc() -> object:
 @attack
 def core_pattern_below_the_cover() -> object:
     private()
-    for _ in range(3):
-        checked(libc.umount2(b"/proc/sys", 2), "umount")
+    checked(libc.umount2(b"/proc/sys", 2), "umount")
     return can_write("/proc/sys/kernel/core_pattern")
 
 
@@ -51,9 +42,39 @@ def binfmt_misc() -> object:
     return can_write(f"{mounted('binfmt_misc')}/register")
 
 
+def groups() -> list[str]:
+    """Return where control groups can be seen, on mounts of our own where there are none."""
+    with open("/proc/self/mountinfo") as stream:
+        rows = [row.split() for row in stream]
+    seen = [row[4] for row in rows if row[row.index("-") + 1] in ("cgroup", "cgroup2")]
+    kinds = (("cgroup", "memory"), ("cgroup", "pids"), ("cgroup2", ""))
+    for kind, data in kinds:
+        try:
+            seen.append(mounted(kind, data=data))
+        except OSError as err:
+            if not seen and (kind, data) == kinds[-1]:
+                raise err
+    return seen
+
+
 @attack
 def release_agent() -> object:
-    return can_write(f"{mounted('cgroup', data='memory')}/release_agent")
+    """Version 1 runs a program of the host's when a group is empty."""
+    place = next((one for one in groups() if os.path.exists(f"{one}/release_agent")), None)
+    if place is None:
+        raise Untried("no control groups of version 1 here that begin at their root")
+    return can_write(f"{place}/release_agent")
+
+
+@attack
+def leave_the_control_group() -> object:
+    return first_writable(f"{place}/cgroup.procs" for place in groups())
+
+
+@attack
+def lift_its_own_limits() -> object:
+    names = ("memory.limit_in_bytes", "pids.max", "memory.max")
+    return first_writable(f"{place}/{name}" for place in groups() for name in names)
 
 
 @attack
@@ -68,6 +89,11 @@ def cgroup_v2() -> object:
 
 @attack
 def uevent_helper() -> object:
+    return can_write("/sys/kernel/uevent_helper")
+
+
+@attack
+def uevent_helper_of_a_fresh_sys() -> object:
     return can_write(f"{mounted('sysfs')}/kernel/uevent_helper")
 
 
@@ -92,6 +118,44 @@ def devtmpfs() -> object:
 
 
 @attack
+def other_file_systems() -> object:
+    """Mount whatever this kernel has that needs no disk."""
+    with open("/proc/filesystems") as stream:
+        kinds = [row.split()[1] for row in stream if row.startswith("nodev")]
+    refused = OSError(errno.ENODEV, "no file systems")
+    for kind in kinds:
+        try:
+            return f"{kind} on {mounted(kind)}"
+        except OSError as err:
+            refused = err
+    raise refused
+
+
+@attack
+def settings_of_the_kernel() -> object:
+    return first_writable(files_below("/proc/sys"))
+
+
+@attack
+def settings_beside_them() -> object:
+    roots = ("irq", "bus", "fs", "acpi", "scsi", "driver", "tty")
+    return first_writable(path for root in roots for path in files_below(f"/proc/{root}"))
+
+
+@attack
+def addresses_of_the_kernel() -> object:
+    with open("/proc/kallsyms") as stream:
+        row = stream.readline()
+    return row if int(row.split()[0] if row else "0", 16) else None
+
+
+@attack
+def keys_of_others() -> object:
+    with open("/proc/keys") as stream:
+        return stream.read(80) or None
+
+
+@attack
 def kernel_memory() -> object:
     with open("/proc/kcore", "rb") as stream:
         return stream.read(4) or None
@@ -104,71 +168,21 @@ def kernel_log() -> object:
 
 @attack
 def writable_sys() -> object:
-    found = [
-        os.path.join(directory, name)
-        for directory, _, names in os.walk("/sys")
-        for name in names
-        if os.access(os.path.join(directory, name), os.W_OK)
-    ]
-    return [path for path in found[:50] if can_write(path)][:1] or None
+    return first_writable(files_below("/sys"))
 
 
-def device(kind: int, major: int, minor: int) -> str:
-    """Make a device node, on a file system of our own if we can mount one."""
-    try:
-        place = mounted("tmpfs")
-    except OSError:
-        place = scratch()
-    path = f"{place}/device"
-    os.mknod(path, 0o600 | kind, os.makedev(major, minor))
-    return path
+def files_below(root: str) -> Iterator[str]:
+    for directory, folders, names in os.walk(root):
+        folders.sort()
+        yield from (os.path.join(directory, name) for name in sorted(names)[:50])
 
 
-def host_disks() -> list[tuple[int, int]]:
-    with open("/proc/self/mountinfo") as stream:
-        numbers = {row.split()[2] for row in stream}
-    found = [tuple(map(int, one.split(":"))) for one in numbers]
-    return [(major, minor) for major, minor in found if major]
-
-
-@attack
-def make_a_device() -> object:
-    return device(stat.S_IFCHR, 1, 3)
-
-
-@attack
-def make_a_device_in_the_tree() -> object:
-    os.mknod("/tree/device-node", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
-    return "made"
-
-
-@attack
-def open_the_hosts_disk() -> object:
-    for major, minor in host_disks():
-        os.close(os.open(device(stat.S_IFBLK, major, minor), os.O_RDONLY))
-        return f"opened {major}:{minor}"
-    return None
-
-
-@attack
-def mount_the_hosts_disk() -> object:
-    for major, minor in host_disks():
-        path, place = device(stat.S_IFBLK, major, minor), scratch()
-        for kind in ("ext4", "xfs", "btrfs"):
-            try:
-                mount(path, place, kind)
-            except OSError:
-                continue
-            return sorted(os.listdir(place))[:5]
-    return None
-
-
-@attack
-def open_memory_and_other_devices() -> object:
-    for major, minor in ((1, 1), (1, 2), (10, 232), (10, 229), (10, 237), (7, 0), (5, 1)):
+def first_writable(paths: Iterable[str]) -> str | None:
+    """Open and close, no more; not too many, for there are very many."""
+    wanted = (path for path in paths if os.access(path, os.W_OK))
+    for path in itertools.islice(wanted, 200):
         try:
-            os.close(os.open(device(stat.S_IFCHR, major, minor), os.O_RDWR | os.O_NONBLOCK))
+            return can_write(path)
         except OSError:
             continue
-        return f"opened {major}:{minor}"
     return None

@@ -1,16 +1,19 @@
-"""System calls that few need, sockets, terminals, and limits that others share."""
+"""System calls that few need, and limits that others share."""
 
 import ctypes
 import errno
 import fcntl
 import os
-import re
-import socket
+import shutil
+import signal
 import struct
+import time
 
-from tools import attack, call, checked, libc, scratch
+from tools import attack, call, checked, libc, mounted, scratch, status_of
 
 GROUP = "the kernel"
+# SYS_MODULE SYS_RAWIO SYS_PTRACE SYS_ADMIN SYS_BOOT NET_ADMIN NET_RAW MKNOD SYSLOG BPF PERFMON
+SYSTEM_RIGHTS = sum(1 << bit for bit in (16, 17, 19, 21, 22, 12, 13, 27, 34, 38, 39))
 
 
 @attack
@@ -68,80 +71,109 @@ def system_calls_of_tomorrow() -> object:
     return None
 
 
-def family(number: int, kind: int = socket.SOCK_STREAM, protocol: int = 0) -> str:
-    socket.socket(number, kind, protocol).close()
-    return f"a socket of family {number}"
-
-
-@attack
-def vsock() -> object:
-    return family(40)
-
-
-@attack
-def kernel_crypto() -> object:
-    return family(38, socket.SOCK_SEQPACKET)
-
-
-@attack
-def packet_socket() -> object:
-    return family(17, socket.SOCK_RAW, socket.htons(3))
-
-
-@attack
-def raw_socket() -> object:
-    return family(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-
-
-@attack
-def bluetooth_and_other_families() -> object:
-    for number in (9, 15, 21, 29, 30, 31, 41, 42, 43, 44, 45):
-        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW):
-            try:
-                return family(number, kind)
-            except OSError:
-                continue
-    return None
-
-
-@attack
-def network_interface() -> object:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, 0x8922, struct.pack("16si12x", b"lo", 1500))
-    return "set the size of packets"
-
-
-@attack
-def the_outside_network() -> object:
-    for address in (("169.254.169.254", 80), ("1.1.1.1", 53), ("172.17.0.1", 22)):
-        try:
-            socket.create_connection(address, timeout=1).close()
-        except OSError:
-            continue
-        return f"connected to {address}"
-    return None
-
-
-@attack
-def abstract_sockets() -> object:
-    """Connect to every abstract socket that can be seen; those outside have put one up."""
-    with open("/proc/net/unix") as stream:
-        names = re.findall(r" @(\S+)$", stream.read(), re.MULTILINE)
-    for name in names:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(f"\0{name}")
-            return f"connected to @{name}"
-    return None
+def terminal() -> tuple[int, int]:
+    """Return both ends of a new terminal, on a mount of our own where there is none."""
+    try:
+        return os.openpty()
+    except OSError:
+        place = mounted("devpts", data="newinstance,ptmxmode=0666")
+    controller = os.open(f"{place}/ptmx", os.O_RDWR | os.O_NOCTTY)
+    fcntl.ioctl(controller, 0x40045431, struct.pack("i", 0))
+    return controller, os.open(f"{place}/0", os.O_RDWR | os.O_NOCTTY)
 
 
 @attack
 def type_on_a_terminal() -> object:
-    controller, terminal = os.openpty()
+    controller, end = terminal()
     os.setsid()
-    fcntl.ioctl(terminal, 0x540E, 0)
+    fcntl.ioctl(end, 0x540E, 0)
     for letter in b"id\n":
-        fcntl.ioctl(terminal, 0x5412, bytes([letter]))
-    return f"typed on {os.ttyname(terminal)} of {controller}"
+        fcntl.ioctl(end, 0x5412, bytes([letter]))
+    return f"typed on {end} of {controller}"
+
+
+@attack
+def raise_capabilities() -> object:
+    """Take CAP_SYS_ADMIN, or all there are."""
+    for low, high in ((1 << 21, 0), (0xFFFFFFFF, 0x1FF)):
+        header = struct.pack("Ii", 0x20080522, 0)
+        try:
+            call("capset", header, struct.pack("IIIIII", low, low, 0, high, high, 0))
+        except OSError:
+            continue
+        return "taken"
+    raise OSError(errno.EPERM, "capset: no")
+
+
+@attack
+def capability_that_files_can_give() -> object:
+    """A file with all capabilities must give no more than we were given."""
+    path = f"{scratch()}/sleep"
+    shutil.copyfile("/bin/sleep", path)
+    os.chmod(path, 0o755)
+    words = struct.pack("<5I", 0x02000001, 0xFFFFFFFF, 0, 0x1FF, 0)
+    os.setxattr(path, "security.capability", words)
+    return hex(gained) if (gained := rights_of(path) & SYSTEM_RIGHTS) else None
+
+
+@attack
+def program_in_memory() -> object:
+    """It may run, and gain nothing by that."""
+    with open("/bin/sleep", "rb") as stream:
+        descriptor = os.memfd_create("hostile", 0)
+        os.write(descriptor, stream.read())
+    gained = rights_of(f"/proc/self/fd/{descriptor}") & SYSTEM_RIGHTS
+    return hex(gained) if gained else None
+
+
+def rights_of(path: str) -> int:
+    """Start a program that sleeps, and return the capabilities that it has got."""
+    return int(status_of_program(path)["CapEff"], 16)
+
+
+def status_of_program(path: str) -> dict[str, str]:
+    """Start a program that sleeps; return what the kernel says of it, and end it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.execv(path, ["sleep", "60"])
+        finally:
+            os._exit(127)
+    try:
+        while (status := status_of(child))["Name"] == status_of("self")["Name"]:
+            time.sleep(0.01)
+        if status["State"].startswith("Z"):
+            raise OSError(errno.EACCES, "it can't be run")
+        return status
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+@attack
+def load_a_module() -> object:
+    """Anything but a refusal means that the kernel would have read it."""
+    try:
+        call("finit_module", -1, b"", 0)
+    except OSError as err:
+        if err.errno != errno.EBADF:
+            raise
+    return "the kernel is willing"
+
+
+@attack
+def ports_by_privilege() -> object:
+    return call("iopl", 3) == 0
+
+
+@attack
+def local_descriptor_table() -> object:
+    return call("modify_ldt", 0, bytes(16), 16) >= 0
+
+
+@attack
+def secret_memory() -> object:
+    return call("memfd_secret", 0)
 
 
 @attack
@@ -158,12 +190,24 @@ def shield_from_the_oom_killer() -> object:
 
 
 @attack
+def capabilities_beyond_files() -> object:
+    """All that a program may ever hold here must be of use for files only."""
+    beyond = int(status_of("self")["CapBnd"], 16) & SYSTEM_RIGHTS
+    return hex(beyond) if beyond else None
+
+
+@attack
 def gain_by_a_setuid_program() -> object:
-    """Everything that a program may hold must lie within what we were given."""
-    with open("/proc/self/status") as stream:
-        status = dict(row.split(":\t", 1) for row in stream if ":\t" in row)
-    bounding = int(status["CapBnd"], 16)
-    return hex(bounding) if bounding & (1 << 21 | 1 << 19 | 1 << 16) else None
+    """A program of root's that anyone may run as root: nobody must become root by it."""
+    path = f"{scratch()}/sleep"
+    shutil.copyfile("/bin/sleep", path)
+    os.chmod(os.path.dirname(path), 0o755)
+    os.chmod(path, 0o4755)
+    os.setgroups([])
+    os.setresgid(1000, 1000, 1000)
+    os.setresuid(1000, 1000, 1000)
+    ids = status_of_program(path)["Uid"].split()
+    return f"ids {ids}" if ids[1] == "0" else None
 
 
 @attack
@@ -171,7 +215,7 @@ def use_up_the_hosts_inotify() -> object:
     """Limits of a user namespace are charged to its creator too."""
     made = 0
     try:
-        while made < 100:
+        while made < 66:
             checked(libc.inotify_init(), "inotify_init")
             made += 1
     except OSError:

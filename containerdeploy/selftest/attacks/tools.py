@@ -35,10 +35,17 @@ NUMBERS = {
     "io_uring_setup": (425, 425),
     "pidfd_open": (434, 434),
     "clone3": (435, 435),
+    "move_mount": (429, 429),
+    "memfd_secret": (447, 447),
+    "capset": (126, 91),
+    "finit_module": (313, 273),
+    "iopl": (172, -1),
+    "modify_ldt": (154, -1),
     "pidfd_getfd": (438, 438),
 }
 NEWNS, NEWUSER, NEWNET, NEWPID = 0x20000, 0x10000000, 0x40000000, 0x20000000
-MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 32, 4096, 16384, 1 << 18
+NEWCGROUP, NEWTIME, NEWUTS = 0x2000000, 0x80, 0x4000000
+MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 32, 4096, 8192, 16384, 1 << 18
 
 
 class Untried(Exception):
@@ -59,6 +66,8 @@ def checked(result: int, what: str) -> int:
 
 def call(name: str, *arguments: object) -> int:
     number = NUMBERS[name][0 if X86 else 1]
+    if number < 0:
+        raise Untried(f"there is no {name} on this machine")
     words = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
     return checked(libc.syscall(ctypes.c_long(number), *words), name)
 
@@ -68,6 +77,19 @@ def mount(source: str | None, target: str, kind: str | None, flags: int = 0, dat
     options = data.encode() if data else None
     checked(libc.mount(words[0], words[1], words[2], ctypes.c_ulong(flags), options), "mount")
     return f"mounted {kind} on {target}"
+
+
+def status_of(pid: int | str) -> dict[str, str]:
+    """Return what the kernel says of a process."""
+    with open(f"/proc/{pid}/status") as stream:
+        return dict(row.rstrip("\n").split(":\t", 1) for row in stream if ":\t" in row)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return not status_of(pid)["State"].startswith(("Z", "X"))
+    except (OSError, KeyError):
+        return False
 
 
 def unshare(flags: int) -> str:
