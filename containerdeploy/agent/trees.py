@@ -74,14 +74,29 @@ def _names(directory: int) -> list[str]:
 
 
 def remove(parent: int, name: str) -> None:
-    """Remove an entry and all below it; a missing one is fine. Never leaves the file system."""
-    with suppress(FileNotFoundError):
-        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        if not stat.S_ISDIR(found.st_mode):
-            return os.unlink(name, dir_fd=parent)
-        _empty(parent, name, found.st_dev)
-        os.rmdir(name, dir_fd=parent)
-    return None
+    """Remove an entry and all below it; a missing one is fine. Never leaves the file system.
+
+    Several may be at it: whatever one of them misses, another has just removed.
+    """
+    while _is_there(parent, name):
+        with suppress(FileNotFoundError):
+            _remove_once(parent, name)
+
+
+def _remove_once(parent: int, name: str) -> None:
+    found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    if not stat.S_ISDIR(found.st_mode):
+        return os.unlink(name, dir_fd=parent)
+    _empty(parent, name, found.st_dev)
+    return os.rmdir(name, dir_fd=parent)
+
+
+def _is_there(parent: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _empty(parent: int, name: str, device: int) -> None:

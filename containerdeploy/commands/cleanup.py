@@ -9,7 +9,7 @@ from containerdeploy.engine import ContainerInfo, Engine
 from containerdeploy.engine.choose import open_engine
 from containerdeploy.errors import EngineError
 from containerdeploy.helper import spec, staging, sweep
-from containerdeploy.result import is_live
+from containerdeploy.result import is_live, liveness
 
 SETTLING_S = 600.0
 
@@ -31,22 +31,25 @@ def run_cleanup(engine: str, image: str | None) -> str:
 
 def _containers(engine: Engine) -> Iterator[str]:
     for container in engine.containers(spec.LABEL):
-        if _is_dead(container):
+        if is_dead(container):
             engine.remove(container.id)
             yield f"removed the helper {container.name}"
 
 
-def _is_dead(container: ContainerInfo) -> bool:
+def is_dead(container: ContainerInfo) -> bool:
     """Whether nobody waits for it: its run was of this host and holds its lock no more.
 
-    Helpers without a run (doctor's) live for seconds; other hosts' are theirs to judge.
+    Other hosts' are theirs to judge. Where there is no run (doctor's), or its record can't be seen
+    from here (another user's, or another container's on this host), a helper that runs still has
+    its controller: else its lease would have ended it.
     """
     host, _, record = container.labels.get(spec.OWNER_LABEL, "").partition(":")
     if host != deploy.host_id():
         return False
-    if not record:
-        return time.time() - container.created > SETTLING_S
-    return not is_live(Path(record))
+    live = liveness(Path(record)) if record else None
+    if live is None:
+        return container.state != "running" and time.time() - container.created > SETTLING_S
+    return not live
 
 
 def _store(engine: Engine, image: str) -> Iterator[str]:

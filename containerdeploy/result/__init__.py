@@ -36,6 +36,7 @@ from containerdeploy.result.happenings import SystemStarted as SystemStarted
 from containerdeploy.result.ledger import Ledger as Ledger
 from containerdeploy.result.lock import RunLock as RunLock
 from containerdeploy.result.lock import is_live as is_live
+from containerdeploy.result.lock import liveness as liveness
 from containerdeploy.result.masking import Masking as Masking
 from containerdeploy.result.names import new_run_id as new_run_id
 from containerdeploy.result.outcomes import ArtifactResult as ArtifactResult

@@ -41,10 +41,15 @@ class RunLock:
 
 def is_live(run_dir: Path) -> bool:
     """Whether some process holds the lock of the run whose record this is."""
+    return liveness(run_dir) is True
+
+
+def liveness(run_dir: Path) -> bool | None:
+    """The same, or None where nobody can tell from here: no such record, or another user's."""
     try:
         descriptor = os.open(run_dir / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return False
+        return None
     try:
         # Shared, so that two who ask at once don't take each other for the run.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
