@@ -24,9 +24,13 @@ broker.py      answers an extension that was granted loop devices
 room.py        the root that a confined process sees
 confine.py     starts a process in a room, without what it could do harm with
 filter.py      the system call filter, as BPF
+controllers.py the kernel's controllers, tried and mounted
 cgroups.py     a control group for every step
 launcher.py    starts a step's first process inside its group
-process.py     runs a program to its end: pipes, limits, outcome
+process.py     runs a program to its end: pipes, outcome
+watch.py       which limit is passed, and how the program is ended there
+disk.py        when a step has written too much
+usage.py       what it holds on disks
 ending.py      how a program ended, and what that means
 changes.py     what a step changed, read off its upper layer
 contract.py    holds a step to what its sidecar says it writes

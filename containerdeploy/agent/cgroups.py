@@ -1,41 +1,42 @@
-"""A control group for every step: memory and process limits, peak memory, out-of-memory kills.
+"""A control group for every step: memory, process and processor limits, and what came of them.
 
-In a private cgroup namespace the agent can mount the controllers and see its own container's group
-as their root, version 1 (memory, pids) or 2. Where it can't, rlimits bound single processes only,
-and `flavour` says so.
+Where there are no controllers rlimits bound what they can, and Hello says what is weaker.
 """
 
+import math
 import os
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from containerdeploy import syscalls
+from containerdeploy import wire
+from containerdeploy.agent import controllers
+from containerdeploy.agent.controllers import Controller, Found
 from containerdeploy.agent.launcher import Launcher, remove
-from containerdeploy.frozen import frozen
+from containerdeploy.frozen import NOTHING, frozen
 
 T = TypeVar("T")
 
-PLACE = "/run/containerdeploy/cgroup"
-FLAGS = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
-V1 = ("memory", "pids")
-Flavour = Literal["cgroup-v1", "cgroup-v2", "rlimits"]
+UNLIMITED_BYTES = 1 << 62
 
 
 @frozen
 class Group:
-    """One step's group; its first process is started through `launch` and enters `to_enter`."""
+    """One step's group; its first process is started through `launch` and enters `to_enter`.
 
-    flavour: Flavour
-    directories: tuple[str, ...]
+    What no group holds to is left to `rlimits` and `processors`, a number of whole ones.
+    """
+
+    directories: Mapping[Controller, str] = NOTHING
     rlimits: tuple[tuple[int, int], ...] = ()
+    processors: int | None = None
     launcher: Launcher | None = None
 
     @property
     def to_enter(self) -> tuple[str, ...]:
         """Where the first process has to put itself: nowhere if it is born in the group."""
-        return () if self.launcher else self.directories
+        return () if self.launcher else tuple(dict.fromkeys(self.directories.values()))
 
     def launch(self, start: Callable[[], T]) -> T:
         """Call `start`, which forks the group's first process."""
@@ -43,28 +44,34 @@ class Group:
 
     def peak_memory_bytes(self) -> int:
         """Peak of all processes together, page cache included; 0 where nobody counts it."""
-        name = "memory.max_usage_in_bytes" if self.flavour == "cgroup-v1" else "memory.peak"
-        return int(self._read(name) or 0)
+        text = self._read("memory", "memory.max_usage_in_bytes", "memory.peak")
+        return int(text or 0)
 
     def memory_kills(self) -> int:
-        name = "memory.oom_control" if self.flavour == "cgroup-v1" else "memory.events"
-        rows = [line.split() for line in self._read(name).splitlines()]
-        return sum(int(row[1]) for row in rows if len(row) == 2 and row[0] == "oom_kill")
+        """How many processes the kernel killed for the memory limit."""
+        return _count(self._read("memory", "memory.oom_control", "memory.events"), "oom_kill")
 
-    def _read(self, name: str) -> str:
-        if not self.directories:
-            return ""
-        with suppress(OSError), open(f"{self.directories[0]}/{name}", encoding="ascii") as stream:
-            return stream.read()
+    def forks_refused(self) -> int:
+        """How many processes and threads could not be made for the limit of them."""
+        return _count(self._read("pids", "pids.events"), "max")
+
+    def _read(self, controller: Controller, *names: str) -> str:
+        """Return the first of these files that there is."""
+        for name in names if controller in self.directories else ():
+            path = f"{self.directories[controller]}/{name}"
+            with suppress(OSError), open(path, encoding="ascii") as stream:
+                return stream.read()
         return ""
 
 
 class Groups:
-    """The controllers that this place offers."""
+    """Makes the groups, with the controllers that this place offers."""
 
-    def __init__(self, flavour: Flavour, roots: tuple[str, ...]) -> None:
-        self.flavour: Flavour = flavour
-        self.roots = roots
+    def __init__(self, found: Found) -> None:
+        self.flavour = found.flavour
+        self.weaker = found.weaker
+        self._roots = found.roots
+        self.roots = tuple(dict.fromkeys(found.roots.values()))
         self._launcher: Launcher | None = None
 
     @contextmanager
@@ -80,87 +87,61 @@ class Groups:
                 self._launcher = None
 
     @contextmanager
-    def group(self, *, memory_bytes: int, pids: int) -> Iterator[Group]:
+    def group(self, limits: wire.Limits) -> Iterator[Group]:
         """Make a group for one step and remove it afterwards, when its processes are dead."""
-        if self.flavour == "rlimits":
-            yield Group(flavour="rlimits", directories=(), rlimits=_rlimits(memory_bytes, pids))
-            return
-        launcher, directories = self._launcher, self._new_group()
+        memory_bytes = limits.memory_bytes or UNLIMITED_BYTES
+        launcher = self._launcher
+        directories = self._new_group()
+        pids = limits.pids + (launcher is not None)
         try:
-            for directory in directories:
-                _set_limits(directory, memory_bytes, pids + (launcher is not None))
-            yield Group(flavour=self.flavour, directories=directories, launcher=launcher)
+            held = controllers.limits(memory_bytes, pids, limits.cpus)
+            for name, directory in directories.items():
+                with suppress(*_REFUSALS.get(name, ())):
+                    controllers.apply(directory, held.get(name, {}))
+            yield Group(
+                directories=directories,
+                rlimits=tuple(_rlimits(directories, memory_bytes, limits.pids)),
+                processors=None if "cpu" in directories else _whole(limits.cpus),
+                launcher=launcher,
+            )
         finally:
             if launcher is not None:
                 launcher.leave()
-            for directory in directories:
+            for directory in set(directories.values()):
                 remove(directory)
 
-    def _new_group(self) -> tuple[str, ...]:
+    def _new_group(self) -> dict[Controller, str]:
         if self._launcher is not None:
-            return self._launcher.claim()
-        directories = tuple(f"{root}/step" for root in self.roots)
-        for directory in directories:
+            return dict(zip(self._roots, self._launcher.claim(), strict=True))
+        directories = {name: f"{root}/step" for name, root in self._roots.items()}
+        for directory in directories.values():
             os.makedirs(directory, exist_ok=True)
         return directories
 
 
+# Version 1 refuses a group more than its parent has: then the parent's, which is stricter, holds.
+_REFUSALS: Mapping[Controller, tuple[type[OSError], ...]] = {"cpu": (OSError,)}
+
+
 def find() -> Groups:
-    """Mount what controllers there are; never fails, the worst case is `rlimits`.
-
-    First a cgroup namespace of our own: Podman on version 1 gives its containers the host's, and
-    the groups of two helpers would meet at the host's root.
-    """
-    with suppress(OSError):
-        syscalls.unshare(syscalls.CLONE_NEWCGROUP)
-    for attempt in (_version_1, _version_2):
-        with suppress(OSError):
-            return attempt()
-    return Groups("rlimits", ())
+    """Mount what controllers there are; never fails."""
+    return Groups(controllers.find())
 
 
-def _version_1() -> Groups:
-    roots = tuple(f"{PLACE}/{name}" for name in V1)
-    for name, root in zip(V1, roots, strict=True):
-        os.makedirs(root, exist_ok=True)
-        syscalls.mount("cgroup", root, "cgroup", FLAGS, name)
-        _probe(root)
-    return Groups("cgroup-v1", roots)
+def _count(text: str, key: str) -> int:
+    rows = [line.split() for line in text.splitlines()]
+    return sum(int(row[1]) for row in rows if len(row) == 2 and row[0] == key)
 
 
-def _version_2() -> Groups:
-    """Mount the unified tree; the agent moves to a leaf, for only leaves may hold processes."""
-    root = f"{PLACE}/unified"
-    os.makedirs(root, exist_ok=True)
-    syscalls.mount("cgroup2", root, "cgroup2", FLAGS)
-    os.makedirs(f"{root}/agent", exist_ok=True)
-    _write(f"{root}/agent/cgroup.procs", "0")
-    _write(f"{root}/cgroup.subtree_control", "+memory +pids")
-    _probe(root)
-    return Groups("cgroup-v2", (root,))
+def _whole(cpus: float | None) -> int | None:
+    return None if cpus is None else math.ceil(cpus)
 
 
-def _probe(root: str) -> None:
-    os.mkdir(f"{root}/probe")
-    os.rmdir(f"{root}/probe")
-
-
-def _set_limits(directory: str, memory_bytes: int, pids: int) -> None:
-    """Set what this controller knows; memory and swap together are bounded by `memory_bytes`."""
-    _write(f"{directory}/memory.limit_in_bytes", str(memory_bytes), optional=True)
-    _write(f"{directory}/memory.memsw.limit_in_bytes", str(memory_bytes), optional=True)
-    _write(f"{directory}/memory.max", str(memory_bytes), optional=True)
-    _write(f"{directory}/memory.swap.max", "0", optional=True)
-    _write(f"{directory}/pids.max", str(pids), optional=True)
-
-
-def _write(path: str, text: str, *, optional: bool = False) -> None:
-    if optional and not os.path.exists(path):
-        return
-    with open(path, "w", encoding="ascii") as stream:
-        stream.write(text)
-
-
-def _rlimits(memory_bytes: int, pids: int) -> tuple[tuple[int, int], ...]:
-    """Bound each process; RLIMIT_NPROC counts all of the same real user, so it is wide."""
-    return ((resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_NPROC, max(pids, 1024)))
+def _rlimits(
+    held: Mapping[Controller, str], memory_bytes: int, pids: int
+) -> Iterator[tuple[int, int]]:
+    """Bound each process's memory; the processes are counted by user, in the step's namespace."""
+    if "memory" not in held:
+        yield resource.RLIMIT_AS, memory_bytes
+    if "pids" not in held:
+        yield resource.RLIMIT_NPROC, pids

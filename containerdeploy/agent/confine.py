@@ -47,6 +47,7 @@ class Confinement:
     """How a process is held. `identity` None keeps real ids (only for unpacking).
 
     `network` shares the agent's; else it has a loopback interface, and an `entrance` if at all.
+    `processors` is how many it may run on, for want of a group that holds it to their time.
     """
 
     room: rooms.Room
@@ -55,6 +56,7 @@ class Confinement:
     network: bool = False
     entrance: Entrance | None = None
     cgroups: tuple[str, ...] = ()
+    processors: int | None = None
     rlimits: tuple[tuple[int, int], ...] = ()
 
     @property
@@ -196,6 +198,7 @@ def _inner(
             confinement.entrance.open()
         powers.become_root_of(who, user_limits)
     powers.limit(confinement.rlimits, shared_with_root=confinement.is_real_root)
+    powers.choose_processors(confinement.processors)
     os.setsid()
     os.chdir(confinement.room.cwd)
     _arrange_descriptors(program.descriptors, errors)

@@ -30,9 +30,9 @@ def deploying(shop: Workshop, deployment: wire.Deployment, name: str) -> Iterato
 
 @frozen
 class Parent:
-    """The tree that a subsystem is written into; `judge` what its write extension did there."""
+    """What a subsystem is written into; `judge` what its write extension did there."""
 
-    tree: str
+    place: rooms.Bind
     judge: Callable[[wire.Step], None]
 
 
@@ -80,12 +80,17 @@ class Deploying:
                 below = stack.enter_context(
                     deploying(self._shop, subsystem, f"{self._name}s{index}")
                 )
-                below.deploy(Parent(tree=tree, judge=self._judging_parent(layer)))
+                place = self._writable(tree, wire.PARENT_TREE)
+                below.deploy(Parent(place=place, judge=self._judging_parent(layer)))
             layers.clamp_times(layer, self._epoch or 0)
         for configure in self._deployment.configure:
             self._configure(configure)
         if self._deployment.write is not None:
             self._write(self._deployment.write, parent)
+
+    def _writable(self, tree: str, target: str) -> rooms.Bind:
+        """Bind the mounted tree: what is written to it lands in the newest layer."""
+        return rooms.Bind(source=tree, target=target, read_only=False, kept=self._tree.newest)
 
     def _prepare_bases(self) -> list[str]:
         """Make sure that every base is in the store; return their trees, the topmost first."""
@@ -175,7 +180,7 @@ class Deploying:
             contract = self._contract(configure)
             try:
                 with self._tree.mounted(writable=True) as tree:
-                    step.run((rooms.Bind(source=tree, target=wire.TREE, read_only=False),))
+                    step.run((self._writable(tree, wire.TREE),))
             finally:
                 step.changes = self._report(configure.id, layer, contract)
             if contract is not None:
@@ -220,10 +225,11 @@ class Deploying:
         with self._step(write) as step, ExitStack() as stack:
             layer = self._tree.add_layer() if writable else ""
             tree = stack.enter_context(self._tree.mounted(writable=writable))
-            binds = [rooms.Bind(source=tree, target=wire.TREE, read_only=not writable)]
+            binds = [rooms.Bind(source=tree, target=wire.TREE)]
+            if writable:
+                binds = [self._writable(tree, wire.TREE)]
             if parent is not None:
-                place = rooms.Bind(source=parent.tree, target=wire.PARENT_TREE, read_only=False)
-                binds.append(place)
+                binds.append(parent.place)
 
             def judge() -> None:
                 if writable:

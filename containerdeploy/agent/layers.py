@@ -87,6 +87,11 @@ class LayeredTree:
         self._layers.append(number)
         return upper
 
+    @property
+    def newest(self) -> str:
+        """The plain directory of the newest layer, the overlay's own work included."""
+        return f"{self._plain}/{self._layers[-1]}"
+
     @contextmanager
     def mounted(self, *, writable: bool) -> Iterator[str]:
         """Mount the tree, the newest layer taking the changes if `writable`; yield its path."""

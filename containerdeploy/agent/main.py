@@ -180,8 +180,6 @@ def _hello(
     weaker: Sequence[str] = (),
     facts: Mapping[str, str] = NOTHING,
 ) -> wire.Hello:
-    if groups.flavour == "rlimits":
-        weaker = [*weaker, "memory and process limits hold for single processes only"]
     return wire.Hello(
         run=job.run,
         version=wire.VERSION,
@@ -190,7 +188,7 @@ def _hello(
         isolation=mode,
         limits=groups.flavour,
         nonce=_nonce(),
-        weaker=tuple(weaker),
+        weaker=(*weaker, *groups.weaker),
         facts=facts,
     )
 

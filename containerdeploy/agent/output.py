@@ -45,12 +45,13 @@ def write(
         deliver(_receive(tree, slot, output, run))
     else:
         with _place(shop, tree, slot) as (place, plain):
-            run(rooms.Bind(source=place, target=wire.OUTPUT, read_only=False), {})
+            run(rooms.Bind(source=place, target=wire.OUTPUT, read_only=False, kept=plain), {})
             _take(shop, step, output, (plain, slot), deliver)
 
 
-def _as_file(fifo: str, output: wire.Output) -> rooms.Bind:
-    return rooms.Bind(source=fifo, target=f"{wire.OUTPUT}/{output.name}", read_only=False)
+def _as_file(fifo: str, output: wire.Output, kept: str = "") -> rooms.Bind:
+    target = f"{wire.OUTPUT}/{output.name}"
+    return rooms.Bind(source=fifo, target=target, read_only=False, kept=kept)
 
 
 def _receive(tree: LayeredTree, slot: str, output: wire.Output, run: Run) -> artifact.Taken:
@@ -59,7 +60,7 @@ def _receive(tree: LayeredTree, slot: str, output: wire.Output, run: Run) -> art
     fifo = f"{tree.plain_path(PRIVATE)}/fifo"
     stream = artifact.StreamFile(fifo, f"{slot}/{output.name}")
     try:
-        run(_as_file(fifo, output), {stream.reader: stream})
+        run(_as_file(fifo, output, slot), {stream.reader: stream})
         return stream.taken()
     finally:
         stream.close()

@@ -71,6 +71,15 @@ def limit(wanted: Sequence[tuple[int, int]], *, shared_with_root: bool) -> None:
         resource.setrlimit(kind, (value, value))
 
 
+def choose_processors(count: int | None) -> None:
+    """Run on no more than so many processors; several helpers don't all choose the same."""
+    if count is None:
+        return
+    allowed = sorted(os.sched_getaffinity(0))
+    first = os.getppid() % len(allowed)
+    os.sched_setaffinity(0, [*allowed[first:], *allowed[:first]][:count])
+
+
 def _allowed(kind: int, most: int) -> int:
     """Return a limit that we may set: nobody here may raise one."""
     _, hard = resource.getrlimit(kind)

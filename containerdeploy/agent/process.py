@@ -11,15 +11,16 @@ from typing import Protocol
 from containerdeploy import wire
 from containerdeploy.agent import confine
 from containerdeploy.agent.cgroups import Group
+from containerdeploy.agent.disk import Disk
 from containerdeploy.agent.ending import Ending, verdict
 from containerdeploy.agent.events import Emitter, LogSplitter, LogStream
 from containerdeploy.agent.lease import Lease
+from containerdeploy.agent.usage import Place
+from containerdeploy.agent.watch import Watch
 from containerdeploy.frozen import frozen
 
 LOG_DESCRIPTOR = 3  # dash can only redirect to a descriptor of one digit
 READ_BYTES = 256 * 1024
-TICK_S = 0.5
-SHORT_TICK_S = 0.1
 STREAMS: Mapping[int, LogStream] = {1: "stdout", 2: "stderr", LOG_DESCRIPTOR: "log"}
 
 
@@ -28,7 +29,8 @@ class Task:
     """A program to be run for a step, how it is held, and what it may use up.
 
     `started` gets the id of a process of ours that stands in the program's room. `overrun` is asked
-    every now and then whether a bound is broken that the limits don't know.
+    every now and then whether a bound is broken that the limits don't know. `places` are the
+    directories that fill with what the program writes.
     """
 
     step: str
@@ -39,6 +41,7 @@ class Task:
     group: Group
     started: Callable[[int], None] | None = None
     overrun: Callable[[confine.Running], tuple[wire.Outcome, str] | None] | None = None
+    places: tuple[Place, ...] = ()
 
 
 class Sink(Protocol):
@@ -47,28 +50,6 @@ class Sink(Protocol):
     def feed(self, data: bytes) -> None: ...
 
     def close(self) -> None: ...
-
-
-class _Watch:
-    """The clockwork of one run: what has come, what is overdue."""
-
-    def __init__(self, task: Task) -> None:
-        self._limits = task.limits
-        self._asked = task.overrun
-        self.tick_s = SHORT_TICK_S if task.overrun else TICK_S
-        self.started = self.heard = time.monotonic()
-        self.output_bytes = 0
-
-    def overrun(self, running: confine.Running) -> tuple[wire.Outcome, str] | None:
-        """Which limit is passed, and by what."""
-        limits, now = self._limits, time.monotonic()
-        if limits.timeout_s is not None and now - self.started > limits.timeout_s:
-            return "timed out", f"still running after {limits.timeout_s:g} s"
-        if limits.idle_timeout_s is not None and now - self.heard > limits.idle_timeout_s:
-            return "idle", f"said nothing for {limits.idle_timeout_s:g} s"
-        if self.output_bytes > limits.max_output_bytes:
-            return "too much output", f"more than {limits.max_output_bytes} bytes"
-        return self._asked(running) if self._asked else None
 
 
 class Runner:
@@ -94,22 +75,23 @@ class Runner:
         went away.
         """
         self._lease.check()
-        watch = _Watch(task)
         with ExitStack() as stack:
+            disk = stack.enter_context(Disk(task.places, task.limits.disk_bytes))
+            watch = Watch(task.limits, disk, task.overrun)
             splitters, running = _start(stack, task, stdin, self._emitter)
             self._lease.guard(running.kill)
             stack.callback(self._lease.guard, None)
             if meanwhile is not None:
                 stack.enter_context(_alongside(meanwhile))
-            over = _listen(running, {**splitters, **(sinks or {})}, watch)
+            _listen(running, {**splitters, **(sinks or {})}, watch)
             _, status, usage = os.wait4(running.outer, 0)
             trouble = os.read(running.errors, 4096).decode(errors="replace")
         self._lease.check()
-        outcome, detail, code = over or verdict(status, trouble, task.group, task.limits)
+        found = verdict(status, trouble, task.group, task.limits, watch.over, disk.last_words())
         return Ending(
-            outcome=outcome,
-            detail=detail,
-            exit_code=code,
+            outcome=found.outcome,
+            detail=found.detail,
+            exit_code=found.exit_code,
             wall_s=time.monotonic() - watch.started,
             cpu_s=usage.ru_utime + usage.ru_stime,
             peak_memory_bytes=task.group.peak_memory_bytes() or usage.ru_maxrss * 1024,
@@ -117,30 +99,24 @@ class Runner:
         )
 
 
-def _listen(
-    running: confine.Running, sinks: Mapping[int, Sink], watch: _Watch
-) -> tuple[wire.Outcome, str, None] | None:
-    """Pass on output until all of the program is dead; return which limit it broke, if any."""
-    over: tuple[wire.Outcome, str, None] | None = None
+def _listen(running: confine.Running, sinks: Mapping[int, Sink], watch: Watch) -> None:
+    """Pass on output until all of the program is dead, by itself or because of a limit."""
     with _poll(running, sinks) as (poll, alive):
         while True:
-            ready = [descriptor for descriptor, _ in poll.poll(watch.tick_s * 1000)]
+            ready = [descriptor for descriptor, _ in poll.poll(watch.pause_s() * 1000)]
             for descriptor in ready:
                 if descriptor != alive and not _pass_on(sinks[descriptor], descriptor, watch):
                     poll.unregister(descriptor)
             if alive in ready:
                 break
-            if over is None and (overrun := watch.overrun(running)):
-                over = (*overrun, None)
-                running.kill()
+            watch.act(running)
     for descriptor, sink in sinks.items():
         while _pass_on(sink, descriptor, watch):
             pass
         sink.close()
-    return over
 
 
-def _pass_on(sink: Sink, descriptor: int, watch: _Watch) -> bool:
+def _pass_on(sink: Sink, descriptor: int, watch: Watch) -> bool:
     """Read once; False at the end of the stream, or when there is nothing to be had."""
     try:
         data = os.read(descriptor, READ_BYTES)
@@ -148,9 +124,11 @@ def _pass_on(sink: Sink, descriptor: int, watch: _Watch) -> bool:
         return False
     if data:
         watch.heard = time.monotonic()
-        if isinstance(sink, LogSplitter):
+        if not isinstance(sink, LogSplitter):
+            sink.feed(data)
+        elif not watch.is_loud:
             watch.output_bytes += len(data)
-        sink.feed(data)
+            sink.feed(data)
     return bool(data)
 
 

@@ -27,12 +27,16 @@ SMALL_TMPFS = "size=64m,nr_inodes=65536"
 
 @frozen
 class Bind:
-    """A directory or file of the agent's world at `target` of the room; `devices` work there."""
+    """A directory or file of the agent's world at `target` of the room; `devices` work there.
+
+    `kept` is the directory where the agent finds what the step writes to it.
+    """
 
     source: str
     target: str
     read_only: bool = True
     devices: bool = False
+    kept: str = ""
 
 
 @frozen

@@ -19,6 +19,7 @@ from containerdeploy.agent.lease import Lease
 from containerdeploy.agent.process import Runner, Sink, Task
 from containerdeploy.agent.store import Store
 from containerdeploy.agent.unpack import Unpacker
+from containerdeploy.agent.usage import Place
 from containerdeploy.frozen import frozen, replace
 
 DEFINITIONS_CLONE = f"{layers.PLACE}/definitions"
@@ -64,23 +65,22 @@ class RunningStep:
         limits = replace(
             step.limits, memory_bytes=min(step.limits.memory_bytes or 1 << 62, shop.memory_bytes)
         )
-        temporary = self._tree.private_directory(TMPDIR_NAME)
+        binds = (self._new_temporary(), *binds)
         try:
             with (
                 granted(step, rootless=shop.identity.rootless, send=shop.emitter.send) as network,
-                self._loops((*binds, self._temporary(temporary))) as started,
-                shop.groups.group(
-                    memory_bytes=limits.memory_bytes or shop.memory_bytes, pids=limits.pids
-                ) as group,
+                self._loops(binds) as started,
+                shop.groups.group(limits) as group,
             ):
                 task = Task(
                     step=step.id,
                     argv=step.argv,
                     environment={**network.environment, **self._environment()},
                     limits=limits,
-                    confinement=self._confinement(binds, temporary, network, group),
+                    confinement=self._confinement(binds, network, group),
                     group=group,
                     started=started,
+                    places=tuple(_places(binds)),
                 )
                 self._ending = shop.runner.run(task, sinks={**(sinks or {}), **network.sinks})
                 self._traffic = network.finish()
@@ -110,13 +110,12 @@ class RunningStep:
         )
 
     def _confinement(
-        self, binds: tuple[rooms.Bind, ...], temporary: str, network: Access, group: Group
+        self, binds: tuple[rooms.Bind, ...], network: Access, group: Group
     ) -> confine.Confinement:
         room = rooms.Room(
             binds=(
                 rooms.Bind(source=DEFINITIONS_CLONE, target=wire.DEFINITIONS),
                 rooms.Bind(source=EXTENSIONS_PLACE, target=wire.EXTENSIONS),
-                self._temporary(temporary),
                 *self._loop_places(),
                 *network.binds,
                 *binds,
@@ -134,12 +133,17 @@ class RunningStep:
             network=network.is_full,
             entrance=network.entrance,
             cgroups=group.to_enter,
+            processors=group.processors,
             rlimits=group.rlimits,
         )
 
-    @staticmethod
-    def _temporary(directory: str) -> rooms.Bind:
-        return rooms.Bind(source=directory, target=wire.TMPDIR, read_only=False)
+    def _new_temporary(self) -> rooms.Bind:
+        return rooms.Bind(
+            source=self._tree.private_directory(TMPDIR_NAME),
+            target=wire.TMPDIR,
+            read_only=False,
+            kept=self._tree.plain_path(TMPDIR_NAME),
+        )
 
     def _loop_places(self) -> tuple[rooms.Bind, ...]:
         if not self._step.loop_devices:
@@ -172,3 +176,10 @@ class RunningStep:
         if self._step.loop_devices:
             environment["PATH"] = f"{wire.LOOPS}/bin:{environment.get('PATH', '')}"
         return environment
+
+
+def _places(binds: tuple[rooms.Bind, ...]) -> Iterator[Place]:
+    """Yield the directories that fill with what the step writes."""
+    for bind in binds:
+        if not bind.read_only and bind.kept:
+            yield Place(path=bind.kept, shown=os.stat(bind.source).st_dev)

@@ -115,9 +115,7 @@ class Unpacker:
         )
         room = rooms.Room(binds=tuple(binds), proc=False)
         try:
-            with self._groups.group(
-                memory_bytes=limits.memory_bytes or 1 << 62, pids=limits.pids
-            ) as group:
+            with self._groups.group(limits) as group:
                 confinement = confine.Confinement(
                     room=room,
                     identity=None,

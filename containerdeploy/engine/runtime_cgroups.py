@@ -15,7 +15,7 @@ PREFIX = "containerdeploy-"
 CPU_PERIOD_US = 100_000
 REMOVE_S = 5.0
 _WANTED_V2 = {"memory", "pids"}
-_OFFERED_V2 = ("memory", "pids", "cpu")
+_OFFERED = ("memory", "pids", "cpu")
 
 
 class Parents:
@@ -26,9 +26,12 @@ class Parents:
         self.directories = directories
 
     def planned(self, order: Order) -> list[str]:
-        """Return the directories of a container's groups, not made yet."""
-        wanted = ["memory", "pids"] + (["cpu"] if order.cpus is not None else [])
-        parents = [self.directories[name] for name in wanted if name in self.directories]
+        """Return the directories of a container's groups, not made yet.
+
+        One for processors even if they are not limited: containers then get equal shares of them,
+        however many threads one has, and can limit what is in them.
+        """
+        parents = [self.directories[name] for name in _OFFERED if name in self.directories]
         return [f"{parent}/{PREFIX}{order.id}" for parent in dict.fromkeys(parents)]
 
 
@@ -43,7 +46,7 @@ def find(*, enable: bool) -> Parents:
         if kind == "cgroup2":
             parent = _version_2(mountpoint, _below(own.get("", "/"), root), enable=enable)
             if parent:
-                return Parents("cgroup-v2", dict.fromkeys(_OFFERED_V2, parent))
+                return Parents("cgroup-v2", dict.fromkeys(_OFFERED, parent))
     return Parents("rlimits", {})
 
 
@@ -125,7 +128,7 @@ def _version_1(mounts: list[tuple[str, str, str, str]], own: dict[str, str]) -> 
     for kind, root, mountpoint, options in mounts:
         if kind != "cgroup":
             continue
-        for controller in _OFFERED_V2:
+        for controller in _OFFERED:
             if controller in options.split(","):
                 directory = mountpoint + _below(own.get(controller, "/"), root)
                 if os.path.isdir(directory) and os.access(directory, os.W_OK):
@@ -151,7 +154,7 @@ def _may_be_parent(directory: str, *, enable: bool) -> bool:
     handed = set(_read(f"{directory}/cgroup.subtree_control").split())
     if not enable:
         return offered >= _WANTED_V2
-    for controller in _OFFERED_V2:
+    for controller in _OFFERED:
         if controller in offered - handed:
             with suppress(OSError):
                 _write(f"{directory}/cgroup.subtree_control", f"+{controller}")

@@ -38,12 +38,12 @@ def test_a_signal_is_told_by_its_name(bench: Bench, small: wire.Source, name: st
 
 
 def test_a_step_that_takes_too_long_is_ended_in_time(bench: Bench, small: wire.Source) -> None:
-    limits = wire.Limits(timeout_s=0.5)
+    limits = wire.Limits(timeout_s=0.5, grace_s=0.3)
     step = bench.shell("trap '' TERM INT; while :; do sleep 5; done", limits=limits)
     ending, _ = ended(bench, small, step)
     assert ending.outcome == "timed out"
     assert "0.5 s" in ending.detail
-    assert 0.5 <= ending.wall_s < 2.0
+    assert 0.8 <= ending.wall_s < 2.0
 
 
 def test_output_does_not_stretch_the_time_limit(bench: Bench, small: wire.Source) -> None:
@@ -121,7 +121,9 @@ def test_a_fork_bomb_is_bounded_and_dies_with_its_step(bench: Bench, small: wire
         keep_going=True,
     )
     story = bench.run(job)
-    assert story.ending(step).outcome in ("failed", "killed", "timed out")
+    if story.hello.limits != "rlimits":
+        assert story.ending(step).outcome == "too many processes"
+        assert "the limit is 64" in story.ending(step).detail
     assert story.ending(step).wall_s < 25
     assert int(story.said(next_one)) < 8
 
@@ -135,8 +137,6 @@ def test_a_limit_of_processes_holds(bench: Bench, small: wire.Source) -> None:
     )
     step = bench.shell(f'python3 -c "{program}"', limits=wire.Limits(pids=50))
     _, story = ended(bench, small, step)
-    if story.hello.limits == "rlimits":
-        pytest.skip("without control groups there is no limit for a tree of processes")
     assert 30 < int(story.said(step).split()[-1]) <= 50
 
 

@@ -22,7 +22,7 @@ from containerdeploy.helper import spec
 
 TOOLS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "etc", "opt")
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-HIERARCHIES = (("cgroup", "memory"), ("cgroup", "pids"), ("cgroup2", None))
+HIERARCHIES = (*(("cgroup", name) for name in ("memory", "pids", "cpu")), ("cgroup2", None))
 REMOVE_S = 10.0
 HERE = Path(__file__).resolve().parents[2]
 NAMESPACES = (

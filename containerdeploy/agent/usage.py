@@ -1,0 +1,166 @@
+"""What a step holds on disks: measured by descriptors while it may be at work in the same trees.
+
+Counted as the file system counts it: a sparse file by its blocks, a hard link once, a file that was
+unlinked for as long as a process has it open or mapped.
+"""
+
+import os
+import stat
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+
+from containerdeploy.agent import trees
+from containerdeploy.frozen import frozen
+
+BLOCK_BYTES = 512
+INODE_BYTES = 512  # what any entry costs at least
+MAX_OPEN = 200  # directories at a time
+
+
+class Unmeasurable(Exception):
+    """Directories far down are being moved, or the measuring was called off."""
+
+
+@frozen
+class Place:
+    """A directory that fills: as `path` for us, while the step sees it on the device `shown`."""
+
+    path: str
+    shown: int
+
+    @property
+    def device(self) -> int:
+        return os.stat(self.path).st_dev
+
+
+@frozen
+class Amount:
+    """How much of a file system: in bytes, and in files (directories and links included)."""
+
+    size_bytes: int = 0
+    files: int = 0
+
+
+class _Tally:
+    """Adds up what is found, by device, everything once."""
+
+    def __init__(self) -> None:
+        self._known: set[tuple[int, int]] = set()
+        self._bytes: dict[int, int] = defaultdict(int)
+        self._files: dict[int, int] = defaultdict(int)
+
+    def add(self, found: os.stat_result, device: int) -> None:
+        if found.st_nlink != 1 and not stat.S_ISDIR(found.st_mode):
+            if (found.st_dev, found.st_ino) in self._known:
+                return
+            self._known.add((found.st_dev, found.st_ino))
+        self._bytes[device] += found.st_blocks * BLOCK_BYTES + INODE_BYTES
+        self._files[device] += 1
+
+    def amounts(self) -> dict[int, Amount]:
+        return {
+            device: Amount(size_bytes=self._bytes[device], files=self._files[device])
+            for device in self._bytes
+        }
+
+
+def measure(places: Sequence[Place], is_wanted: Callable[[], bool]) -> dict[int, Amount]:
+    """Return what the places hold, by device, with the open files of all confined processes.
+
+    Raises Unmeasurable, also when it is not wanted any more; OSError where a place is gone.
+    """
+    tally = _Tally()
+    for place in places:
+        for found in _entries(place.path, is_wanted):
+            tally.add(found, found.st_dev)
+    devices = {place.shown: place.device for place in places}
+    devices |= {place.device: place.device for place in places}
+    for found in _held_open(is_wanted):
+        if found.st_dev in devices:
+            tally.add(found, devices[found.st_dev])
+    return tally.amounts()
+
+
+def _entries(path: str, is_wanted: Callable[[], bool]) -> Iterator[os.stat_result]:
+    """Yield everything below a directory; what goes away meanwhile is left out.
+
+    The way down is kept open, so that a directory that is moved meanwhile is still walked; far down
+    only its last part.
+    """
+    levels = [_Level(path)]
+    try:
+        while levels:
+            if not is_wanted():
+                raise Unmeasurable
+            if (name := levels[-1].next()) is None:
+                _leave(levels)
+                continue
+            with suppress(OSError):
+                found = os.stat(name, dir_fd=levels[-1].descriptor, follow_symlinks=False)
+                yield found
+                if stat.S_ISDIR(found.st_mode):
+                    levels.append(_Level(name, levels[-1].descriptor))
+                    if len(levels) > MAX_OPEN:
+                        levels[-MAX_OPEN - 1].close()
+    finally:
+        for level in levels:
+            level.close()
+
+
+class _Level:
+    """A directory on the way down, and the names that are still to be looked at."""
+
+    def __init__(self, name: str, parent: int | None = None) -> None:
+        self.descriptor = trees.open_directory(name, parent)
+        try:
+            self.identity = trees.identity(self.descriptor)
+            self._names = os.listdir(self.descriptor)
+        except OSError:
+            self.close()
+            raise
+
+    def next(self) -> str | None:
+        return self._names.pop() if self._names else None
+
+    def close(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+        self.descriptor = -1
+
+
+def _leave(levels: list[_Level]) -> None:
+    """Go up one level, which has to be opened again where that was long ago."""
+    below = levels.pop()
+    try:
+        if levels and levels[-1].descriptor < 0:
+            levels[-1].descriptor = trees.climb(below.descriptor, levels[-1].identity)
+    except trees.TreeMoved as err:
+        raise Unmeasurable from err
+    finally:
+        below.close()
+
+
+def _held_open(is_wanted: Callable[[], bool]) -> Iterator[os.stat_result]:
+    """Yield the regular files that have no name any more and are open or mapped in the room."""
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        if not _is_confined(process):
+            continue
+        for kind in ("fd", "map_files"):
+            with suppress(OSError):  # it ended, or an ordinary user may not look at mappings
+                for name in os.listdir(f"/proc/{process}/{kind}"):
+                    if not is_wanted():
+                        raise Unmeasurable
+                    with suppress(OSError):
+                        found = os.stat(f"/proc/{process}/{kind}/{name}")
+                        if found.st_nlink == 0 and stat.S_ISREG(found.st_mode):
+                            yield found
+
+
+def _is_confined(process: str) -> bool:
+    """Say whether a process is in a pid namespace below ours."""
+    with suppress(OSError), open(f"/proc/{process}/status", "rb") as stream:
+        for line in stream:
+            if line.startswith(b"NSpid:"):
+                return len(line.split()) > 2
+    return False
