@@ -21,6 +21,7 @@ _EXAMPLE = "a host and a port, such as example.org:443"
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 # What programs take for an address, or a part of one: no name ends so.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_NO_HOST = ipaddress.ip_network("0.0.0.0/8")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 
@@ -69,9 +70,9 @@ def host_fault(text: str) -> str | None:
     if not _PORT.fullmatch(port) or int(port) > 65535:
         return "has to end in a port from 1 to 65535"
     if name.startswith("["):
-        return None if _address6(name) else "has no valid IPv6 address (IPv4 goes without brackets)"
+        return None if _address6(name) else "has no IPv6 address of a host (IPv4 has no brackets)"
     if _NUMBER.fullmatch(name.rpartition(".")[2]):
-        return None if _address4(name) else "has no valid IPv4 address: four plain numbers"
+        return None if _address4(name) else "has no IPv4 address of a host: four plain numbers"
     return None if _is_name(name.removeprefix("*.")) else "has no valid host name (xn-- for others)"
 
 
@@ -105,16 +106,17 @@ def _is_name(name: str) -> bool:
 
 def _address4(text: str) -> bool:
     try:
-        ipaddress.IPv4Address(text)
+        address = ipaddress.IPv4Address(text)
     except ValueError:
         return False
-    return True
+    return not (address.is_multicast or address.is_reserved or address in _NO_HOST)
 
 
 def _address6(text: str) -> str | None:
-    """Return the shortest form of an address in brackets; None for none, and for IPv4 in it."""
+    """Return the shortest form of a host's address; None for others, and for IPv4 in it."""
     try:
         address = ipaddress.IPv6Address(text.removeprefix("[").removesuffix("]"))
     except ValueError:
         return None
-    return None if address.ipv4_mapped or address.scope_id else str(address)
+    is_odd = address.ipv4_mapped or address.scope_id or address.is_link_local
+    return None if is_odd or address.is_multicast or not int(address) else str(address)

@@ -140,6 +140,11 @@ class Connection:
         ).encode("ascii", "replace")
         self._client_ended = self._upstream_ended = True
 
+    @property
+    def is_drained(self) -> bool:
+        """Whether all that the client will ever say has been passed on."""
+        return self._client_ended and not self._to_upstream
+
     def told(self) -> Told:
         wanted = self._wanted or Host(name="", port=0)
         return Told(
@@ -164,8 +169,8 @@ class Connection:
             return None
         try:
             return addresses.fault(text)
-        except (OSError, ValueError) as err:
-            return str(err)
+        except OSError as err:
+            return f"not to be reached: {err.strerror}"
 
     def _hear_client(self, now: float, look_up: LookUp) -> None:
         data = self.client.recv(BUFFER)

@@ -5,10 +5,12 @@ interface; each has a door on exactly the listed port. The proxy is one more doo
 know nothing of it connect by name or address as ever.
 """
 
+import errno
 import fcntl
 import os
 import socket
 import struct
+import time
 from collections.abc import Mapping, Sequence
 
 from containerdeploy.frozen import frozen
@@ -109,12 +111,26 @@ def _listening(door: Door, number: int) -> socket.socket:
         _add_address4(door.address, f"lo:{number}")
     listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        listener.bind((door.address, door.port))
+        _bind(listener, door)
         listener.listen(BACKLOG)
     except OSError as err:
         listener.close()
         raise OSError(err.errno, f"no door at {door.address}:{door.port}: {err.strerror}") from err
     return listener
+
+
+def _bind(listener: socket.socket, door: Door) -> None:
+    """Bind; an IPv6 address that was just added is there a moment later."""
+    for _ in range(100 if listener.family == socket.AF_INET6 else 0):
+        try:
+            listener.bind((door.address, door.port))
+        except OSError as err:
+            if err.errno != errno.EADDRNOTAVAIL:
+                raise
+            time.sleep(0.005)
+        else:
+            return
+    listener.bind((door.address, door.port))
 
 
 def _add_address4(text: str, label: str) -> None:

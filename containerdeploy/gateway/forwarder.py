@@ -16,6 +16,7 @@ from containerdeploy.wire import MAX_CONNECTIONS
 
 MAX_AT_A_TIME = 64
 TICK_S = 1.0
+DRAIN_S = 2.0
 
 
 class Reports:
@@ -82,16 +83,20 @@ class Forwarder:
         self._lookups = Lookups()
         self._connections: dict[int, Connection] = {}
         self._accepted = 0
+        self._ends_at = 0.0
 
     def run(self) -> None:
-        """Pass on until the end of the step; tell of every connection."""
+        """Pass on until the end of the step; tell of every connection.
+
+        What a program had sent before it ended still goes out, for DRAIN_S at most.
+        """
         while True:
             waiting = [one for each in self._connections.values() for one in _waited_for(each)]
             ready = self._poll(waiting)
-            news = ready.get(self._reports.line, 0)
-            if news & ~WRITE:
-                break
             now = time.monotonic()
+            news = ready.get(self._reports.line, 0)
+            if news & ~WRITE and not self._ends_at:
+                self._ends_at = now + DRAIN_S
             for one in waiting:
                 if events := ready.get(one.socket.fileno(), 0):
                     self._go_on(one, events, now)
@@ -103,6 +108,8 @@ class Forwarder:
                 if listener.fileno() in ready:
                     self._accept(listener, now)
             self._bury(now)
+            if self._ends_at and (now > self._ends_at or self._is_drained(ready)):
+                break
         for connection in self._connections.values():
             self._reports.tell(connection)
         self._reports.finish()
@@ -114,13 +121,20 @@ class Forwarder:
         """
         poll = select.poll()
         poll.register(self._lookups.descriptor, READ)
-        poll.register(self._reports.line, READ | (WRITE if self._reports.waiting else 0))
+        told = WRITE if self._reports.waiting else 0
+        if events := told if self._ends_at else READ | told:
+            poll.register(self._reports.line, events)
         if len(self._connections) < MAX_AT_A_TIME:
             for listener in self._listeners:
                 poll.register(listener, READ)
         for one in waiting:
             poll.register(one.socket, one.events)
         return dict(poll.poll(TICK_S * 1000))
+
+    def _is_drained(self, ready: Mapping[int, int]) -> bool:
+        """Whether nothing that was sent is still here; nobody is there to send more."""
+        is_nobody_new = not any(listener.fileno() in ready for listener in self._listeners)
+        return is_nobody_new and all(one.is_drained for one in self._connections.values())
 
     def _go_on(self, one: _Waiting, events: int, now: float) -> None:
         """Let a connection go on; where one side hung up, it is over."""

@@ -27,7 +27,7 @@ from containerdeploy.gateway.hosts import Host
 
 NOBODY = 65534
 MAX_OPEN_FILES = 512
-READ_BYTES = 64 * 1024
+READ_BYTES = MAX_LINE = 64 * 1024
 GRACE_S = 5.0
 _CHANNEL, _LINE = 3, 4
 
@@ -58,6 +58,8 @@ class Gateway:
         *lines, self._held = (self._held + data).split(b"\n")
         for line in lines:
             self._hear(json.loads(line))
+        if len(self._held) > MAX_LINE:
+            raise GatewayFailed("what connects for the extension talks without end")
 
     def close(self) -> None:
         """Do nothing: the forwarder's last words come when the program has ended."""
@@ -142,6 +144,7 @@ def _hold_only(descriptors: Mapping[int, int]) -> None:
 
 def _renounce(order: Order) -> None:
     syscalls.reset_signals()
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # who hangs up is told by the next call
     os.chdir("/")
     for kind, limit in (
         (resource.RLIMIT_CORE, 0),

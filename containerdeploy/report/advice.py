@@ -45,8 +45,12 @@ _BY_EXIT_CODE = {
 }
 _READ = "read what the step said, then mend the parameter or the extension"
 _DECLARE_NETWORK = (
-    "extensions have no network unless they declare it: write `network: full` beside the "
-    "extension's name in the system file, or in its sidecar"
+    "extensions have no network unless they declare it: write `network: full`, or a "
+    "list of hosts, beside the extension's name in the system file, or in its sidecar"
+)
+_LIST_HOSTS = (
+    "it reaches only the hosts that its `network` lists: add what it needs there, in the system "
+    "file or its sidecar (`containerdeploy show last` has every connection that was refused)"
 )
 _ASK_FOR_LOOP = (
     "extensions can't mount, but write extensions may be granted loop devices: ask with "
@@ -67,7 +71,10 @@ def advise(deployment: DeploymentResult) -> list[str]:
 
 def _for_step(step: StepResult) -> list[str]:
     hints = []
-    if any(_NO_NETWORK.search(tail) for tail in step.tails.values()):
+    is_cut_off = any(_NO_NETWORK.search(tail) for tail in step.tails.values())
+    if step.traffic is not None and (is_cut_off or step.traffic.refused):
+        hints.append(_LIST_HOSTS)
+    elif is_cut_off:
         hints.append(_DECLARE_NETWORK)
     lacking = missing.hints(step.tails.values()) if step.outcome == "failed" else []
     if any(_NO_LOOP.search(tail) for tail in step.tails.values()):

@@ -16,7 +16,7 @@ import urllib.request
 NAME, ADDRESS = os.environ["NAME"], os.environ["ADDRESS"]
 HTTP, ECHO, OTHER, UDP = (int(os.environ[name]) for name in ("HTTP", "ECHO", "OTHER", "UDP"))
 PROXY = ("127.0.77.1", 3128)
-PATIENCE_S = 2.0
+PATIENCE_S = 1.0
 USES, ATTACKS = [], []
 
 
