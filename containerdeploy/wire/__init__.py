@@ -13,6 +13,7 @@ from containerdeploy.wire.codec import decode as decode
 from containerdeploy.wire.codec import decode_job as decode_job
 from containerdeploy.wire.codec import encode as encode
 from containerdeploy.wire.inside import *  # noqa: F403
+from containerdeploy.wire.limits import *  # noqa: F403
 from containerdeploy.wire.messages import *  # noqa: F403
 from containerdeploy.wire.traffic import *  # noqa: F403
 from containerdeploy.wire.upkeep import *  # noqa: F403

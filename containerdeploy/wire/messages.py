@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from containerdeploy.frozen import NOTHING, frozen
+from containerdeploy.wire.limits import Limits
 from containerdeploy.wire.traffic import Connection, Traffic
 from containerdeploy.wire.upkeep import BaseVerified, Left
 from containerdeploy.wire.words import (
@@ -27,24 +28,6 @@ CHANGES_PER_EVENT = 64
 HEARTBEAT_S = 2.0
 LEASE_S = 15.0
 GO = b"g"  # what the controller answers to Checked; a heartbeat is a line's end
-
-
-@frozen
-class Limits:
-    """What one extension may use up; None is no limit of its own.
-
-    `disk_bytes` bounds what it may write in its layer, its TMPDIR and its output, `cpus` how many
-    processors' time it may take at once. At a limit it is asked to end, and killed after `grace_s`.
-    """
-
-    timeout_s: float | None = 1800.0
-    idle_timeout_s: float | None = None
-    memory_bytes: int | None = None
-    pids: int = 4096
-    max_output_bytes: int = 1 << 30
-    cpus: float | None = None
-    disk_bytes: int | None = None
-    grace_s: float = 5.0
 
 
 @frozen

@@ -12,7 +12,9 @@ def test_removers_that_meet_in_one_tree_leave_nothing_of_it(tmp_path: Path) -> N
     try:
         with ThreadPoolExecutor(4) as pool:
             for round_ in range(20):
-                for path in (f"{round_}/{a}/{b}/{c}" for a in range(5) for b in "xyz" for c in "pq"):
+                for path in (
+                    f"{round_}/{a}/{b}/{c}" for a in range(5) for b in "xyz" for c in "pq"
+                ):
                     (tmp_path / path).mkdir(parents=True)
                     (tmp_path / path / "file").touch()
                 removals = [pool.submit(trees.remove, parent, str(round_)) for _ in range(4)]
