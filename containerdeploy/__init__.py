@@ -7,6 +7,7 @@ The map of the house (which room may import which is held by tests/test_architec
     options.py    the options that verbs share
     commands/     a verb per file: arguments, one call, exit code
     places.py     where records, caches, the store and the policy are kept
+    harmless.py   text that can't act on a terminal
     paths.py      whether a path is there, however it is spelled
     policy.py     which extensions the operator grants a privilege
     network.py    what of the network an extension may use

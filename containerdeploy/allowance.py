@@ -37,6 +37,7 @@ class Allowance:
         self._system = job.system or "no system"
         self._clock = clock
         self._bounds = dict(_bounds(job.deployments))
+        self._text = self._paths = self._other = 0
         self._begin("its start", _Bounds(seconds=START_S))
 
     def left_s(self) -> float:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NoReturn
 
 import click
 
-from containerdeploy import __version__
+from containerdeploy import __version__, harmless
 from containerdeploy.errors import EXIT_INTERRUPTED, DeployError
 from containerdeploy.options import DIRECTORY, ENGINE, IMAGE, ISOLATION, WHAT, how, what
 
@@ -40,11 +40,16 @@ def main() -> NoReturn:
 
 
 def _tell(err: DeployError) -> None:
-    click.echo(f"containerdeploy: {err.brief}", err=True)
+    click.echo(f"containerdeploy: {harmless.line(err.brief)}", err=True)
     for line in (err.details or "").splitlines():
-        click.echo(f"  {line}", err=True)
+        click.echo(f"  {harmless.line(line)}", err=True)
     if err.hint:
-        click.echo(f"  try: {err.hint}", err=True)
+        click.echo(f"  try: {harmless.line(err.hint)}", err=True)
+
+
+def _say(text: str) -> None:
+    """Print what may quote definitions and helpers: nothing in it acts on a terminal."""
+    click.echo(harmless.lines(text))
 
 
 @click.group(context_settings=CONTEXT)
@@ -106,7 +111,7 @@ def plan(
 
     planned = planning.prepare(cluster, definitions, _options(verb or "deploy", given))
     ids = command.image_ids(planned, engine)
-    click.echo(command.to_json_text(planned, ids) if as_json else command.to_text(planned, ids))
+    _say(command.to_json_text(planned, ids) if as_json else command.to_text(planned, ids))
 
 
 @cli.command()
@@ -116,7 +121,7 @@ def validate(cluster: Path, definitions: Path | None, verb: Verb | None, **given
     """Check CLUSTER and everything that it names."""
     from containerdeploy.commands.validate import run_validate
 
-    click.echo(run_validate(cluster, definitions, _options(verb or "deploy", given)))
+    _say(run_validate(cluster, definitions, _options(verb or "deploy", given)))
 
 
 @cli.command()
@@ -136,7 +141,7 @@ def migrate(cluster: Path, definitions: Path | None, **given: Any) -> None:
     """Write the native form of CLUSTER and its systems, sidecars for its extensions, a report."""
     from containerdeploy.commands.migrate import run_migrate
 
-    click.echo(run_migrate(cluster, definitions, **given))
+    _say(run_migrate(cluster, definitions, **given))
 
 
 @cli.command("help-extensions")
@@ -146,7 +151,7 @@ def help_extensions(name: str | None, definitions: Path | None) -> None:
     """List the extensions, or show the manual of one."""
     from containerdeploy.commands.help_extensions import run_help_extensions
 
-    click.echo(run_help_extensions(name, definitions))
+    _say(run_help_extensions(name, definitions))
 
 
 @cli.command()
@@ -157,7 +162,7 @@ def doctor(engine: str, image: str | None) -> int:
     from containerdeploy.commands.doctor import run_doctor
 
     text, code = run_doctor(engine, image)
-    click.echo(text)
+    _say(text)
     return code
 
 
@@ -168,7 +173,7 @@ def cleanup(engine: str, image: str | None) -> None:
     """Remove what dead runs left behind; live runs keep what is theirs."""
     from containerdeploy.commands.cleanup import run_cleanup
 
-    click.echo(run_cleanup(engine, image))
+    _say(run_cleanup(engine, image))
 
 
 @cli.group()
@@ -191,7 +196,7 @@ def isolation(
     from containerdeploy.commands.selftest import run_isolation
 
     text, code = run_isolation(engine, image, isolation, as_json=as_json, control=control)
-    click.echo(text)
+    _say(text)
     return code
 
 
@@ -208,7 +213,7 @@ def store_verify(engine: str, image: str | None, as_json: bool) -> int:
     """Compare what was unpacked with what was recorded of it; drop what is damaged."""
     from containerdeploy.commands.store import run_verify
 
-    return run_verify(engine, image, as_json=as_json, say=click.echo)
+    return run_verify(engine, image, as_json=as_json, say=_say)
 
 
 @cli.command()

@@ -32,8 +32,7 @@ class _Now:
     label: str
     kind: str
     told_at: float
-    held: dict[str, list[str]] = field(default_factory=dict)
-    held_size: int = 0
+    held: dict[str, str] = field(default_factory=dict)
 
 
 class Narrator:
@@ -102,23 +101,17 @@ class Narrator:
         return [f"{now.prefix} {now.label}: {progress(event)}"]
 
     def _log(self, now: _Now, event: wire.Log) -> list[str]:
-        first, *rest = event.text.split("\n")
-        held = now.held.setdefault(event.stream, [])
-        held.append(first)
-        now.held_size += len(first)
-        lines = []
-        for following in rest:
-            lines.append("".join(held))
-            held[:] = [following]
-        if not event.partial or now.held_size > MAX_HELD:
-            lines.append("".join(held))
-            del now.held[event.stream]
-        now.held_size = sum(len(piece) for pieces in now.held.values() for piece in pieces)
-        return [self._line(now, line) for line in lines]
+        *whole, begun = (now.held.pop(event.stream, "") + event.text).split("\n")
+        held = sum(map(len, now.held.values()))
+        if not event.partial or held + len(begun) > MAX_HELD:
+            whole.append(begun)
+        else:
+            now.held[event.stream] = begun
+        return [self._line(now, line) for line in whole]
 
     def _release(self, now: _Now) -> list[str]:
         """A step's last words need no line end."""
-        return [self._line(now, "".join(held)) for held in now.held.values() if any(held)]
+        return [self._line(now, held) for held in now.held.values() if held]
 
     def _line(self, now: _Now, line: str) -> str:
         return f"{now.prefix} {now.label}: {self._shown(line)}"

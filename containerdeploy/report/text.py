@@ -3,23 +3,21 @@
 import re
 from collections.abc import Mapping
 
-from containerdeploy import wire
+from containerdeploy import harmless, wire
 
-_BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 # What is no byte sequence of UTF-8 came over the wire as lone surrogates.
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_ACTIVE = re.compile(f"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_BIDI}]")
 _UNITS = ("kB", "MB", "GB", "TB")
 
 
 def for_file(text: str) -> str:
     """Return log text as a file gets it: whole, with bytes that are not UTF-8 as \\xNN."""
-    return _SURROGATE.sub(_escape, text)
+    return _SURROGATE.sub(harmless.escaped, text)
 
 
 def for_terminal(text: str) -> str:
     """Return log text with all that would act on a terminal made visible; tabs stay."""
-    return _ACTIVE.sub(_escape, text.removesuffix("\r"))
+    return harmless.line(text.removesuffix("\r"))
 
 
 def word(text: object) -> str:
@@ -27,7 +25,7 @@ def word(text: object) -> str:
 
     Only a helper's log text may hold what it likes, in a file.
     """
-    return _ACTIVE.sub(_escape, str(text)).replace("\t", "\\t")
+    return harmless.line(str(text)).replace("\t", "\\t")
 
 
 def size(count: int) -> str:
@@ -102,11 +100,3 @@ def tree_path(path: str) -> str:
 def _told(kind: str) -> str:
     changed = kind in ("mode", "owner", "xattr")
     return f"{kind} changed" if changed else word(kind)
-
-
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"
-    named = {0x0A: "\\n", 0x0D: "\\r"}.get(code)
-    return named or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
