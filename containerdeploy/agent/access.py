@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from containerdeploy.gateway.connection import Told
     from containerdeploy.gateway.process import Gateway
 
+HOSTS = "/etc/hosts"
 PLACE = f"{layers.PLACE}/network"
 
 
@@ -62,7 +63,8 @@ def _files(hosts_file: str) -> tuple[Bind, ...]:
     """Return the room's own /etc/hosts, and an /etc/resolv.conf that names no server."""
     os.makedirs(PLACE, exist_ok=True)
     binds = []
-    for path, text in zip(RESOLVER_FILES, ("", hosts_file), strict=True):
+    for path in RESOLVER_FILES:
+        text = hosts_file if path == HOSTS else ""
         source = f"{PLACE}/{os.path.basename(path)}"
         with open(source, "w", encoding="ascii") as stream:
             stream.write(text)

@@ -16,7 +16,8 @@ from containerdeploy.gateway.hosts import Host, address, covers
 
 BUFFER = 64 * 1024
 HEAD_S = 10.0
-CONNECT_S = 30.0
+LOOKUP_S = 30.0
+CONNECT_S = 15.0  # to one of several addresses
 IDLE_S = 900.0
 READ, WRITE = select.POLLIN, select.POLLOUT
 _REASONS = {400: "Bad Request", 403: "Forbidden", 502: "Bad Gateway", 503: "Service Unavailable"}
@@ -44,7 +45,7 @@ class Connection:
     ) -> None:
         self.client = client
         self.upstream: socket.socket | None = None
-        self.deadline = now + (HEAD_S if host is None else CONNECT_S)
+        self.deadline = now + (HEAD_S if host is None else LOOKUP_S)
         self.is_over = False
         self._hosts = hosts
         self._is_proxied = host is None
@@ -105,26 +106,30 @@ class Connection:
             self._sent += self._flush(self.upstream, self._to_upstream)
         self._settle()
 
-    def on_addresses(self, found: Sequence[str], why_none: str) -> None:
+    def on_addresses(self, found: Sequence[str], why_none: str, now: float) -> None:
         """Take what the name was resolved to: what is judged here is what is connected to."""
         faults = {one: self._fault(one) for one in found}
         self._addresses = [one for one, fault in faults.items() if fault is None]
         if self._addresses:
+            self.deadline = now + CONNECT_S
             self._connect_next("")
         elif found:
             self.refuse(f"leads to {found[0]}, {faults[found[0]]}", 403)
         else:
             self.refuse(why_none, 502)
 
-    def on_deadline(self) -> None:
-        """End what takes too long."""
-        if self._is_open:
+    def on_deadline(self, now: float) -> None:
+        """End what takes too long, or try the next address."""
+        if self._is_open or self._refused:
             self.is_over = True
-        elif self._wanted is None and not self._refused:
+            return
+        self.deadline = now + CONNECT_S
+        if self._wanted is None:
             self.refuse(f"no request within {HEAD_S:g} s", 400)
+        elif self.upstream is None:
+            self.refuse(f"not resolved within {LOOKUP_S:g} s", 502)
         else:
-            self.refuse(f"no connection within {CONNECT_S:g} s", 502)
-            self.is_over = True
+            self._connect_next("no answer")
 
     def refuse(self, why: str, status: int) -> None:
         """Say no: to a proxy's client in words, to another by hanging up."""
@@ -198,7 +203,7 @@ class Connection:
         except request.BadRequest as err:
             self.refuse(str(err), 400)
             return
-        self.deadline = now + CONNECT_S
+        self.deadline = now + LOOKUP_S
         if self._request is not None and not self._refused:
             self._ask_for(self._request.host, look_up)
 

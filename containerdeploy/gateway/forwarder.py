@@ -101,7 +101,7 @@ class Forwarder:
                 if events := ready.get(one.socket.fileno(), 0):
                     self._go_on(one, events, now)
             if self._lookups.descriptor in ready:
-                self._take_addresses()
+                self._take_addresses(now)
             if news:
                 self._reports.flush()
             for listener in self._listeners:
@@ -154,10 +154,10 @@ class Forwarder:
         numbers = [number for number, one in self._connections.items() if one is connection]
         return lambda host: self._lookups.start(numbers[0], host)
 
-    def _take_addresses(self) -> None:
+    def _take_addresses(self, now: float) -> None:
         for number, addresses, why_none in self._lookups.finished():
             if (connection := self._connections.get(number)) and not connection.is_over:
-                connection.on_addresses(addresses, why_none)
+                connection.on_addresses(addresses, why_none, now)
 
     def _accept(self, listener: socket.socket, now: float) -> None:
         """Take one client; the others wait, at the latest until there is room."""
@@ -174,7 +174,7 @@ class Forwarder:
     def _bury(self, now: float) -> None:
         for number, connection in list(self._connections.items()):
             if now > connection.deadline and not connection.is_over:
-                connection.on_deadline()
+                connection.on_deadline(now)
             if connection.is_over:
                 connection.close()
                 self._reports.tell(connection)

@@ -29,8 +29,11 @@ class Lookups:
         """Look a name up for the connection `number`; False where too many are under way."""
         if self._under_way >= MAX_AT_A_TIME:
             return False
+        try:
+            threading.Thread(target=self._look_up, args=(number, host), daemon=True).start()
+        except RuntimeError:  # the kernel has no more threads for us
+            return False
         self._under_way += 1
-        threading.Thread(target=self._look_up, args=(number, host), daemon=True).start()
         return True
 
     def finished(self) -> Iterator[Found]:

@@ -3,12 +3,16 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from agent_bench import Bench, wait_until
+
+from containerdeploy import wire
 
 pytestmark = pytest.mark.kernel
 
@@ -16,7 +20,7 @@ WORLD = Path(__file__).parents[1] / "support" / "gateway_world.py"
 ROOT = Path(__file__).parents[2]
 OK = "HTTP/1.0 200 OK\r\n\r\n"
 TUNNEL = "HTTP/1.1 200 Connection established\r\n\r\n"
-GOOD = ("good.example", "six.example", "mixed.example")
+GOOD = ("good.example", "six.example", "mixed.example", "late.example")
 BAD = {
     "rebound.example": "leads to 127.0.0.1, a loopback address",
     "rebound6.example": "leads to ::1, a loopback address",
@@ -180,3 +184,47 @@ def test_the_death_of_the_forwarder_is_told(world: dict[str, Any]) -> None:
     assert first == f"{OK}there"
     assert "ConnectionRefusedError" in second
     assert "what connects for the extension failed" in died["failed"]
+
+
+def forwarders(agent: int) -> list[int]:
+    """The agent's children, at any depth, that are nobody."""
+    found, pids = [], [agent]
+    while pids:
+        pid = pids.pop()
+        try:
+            pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            continue
+        if "\nUid:\t65534\t" in status:
+            found.append(pid)
+    return found
+
+
+@pytest.fixture
+def at_work(bench: Bench, small: wire.Source) -> tuple[wire.Step, Any]:
+    """A running step with a listed network, and its agent."""
+    script = "echo ready; sleep 1.5; cat /etc/resolv.conf"
+    step = bench.shell(script, network="listed", hosts=("a.example:80",))
+    agent = bench.start(bench.job(bench.deployment(small, configure=[step])))
+    agent.wait_for(wire.Log, step=step.id, text="ready")
+    return step, agent
+
+
+def test_a_step_whose_forwarder_dies_fails(at_work: tuple[wire.Step, Any]) -> None:
+    step, agent = at_work
+    (pid,) = forwarders(agent.process.pid)
+    os.kill(pid, signal.SIGKILL)
+    story = agent.end()
+    assert story.ending(step).outcome == "failed"
+    assert "what connects for the extension failed" in story.ending(step).detail
+    assert story.finished.outcome == "failed"
+
+
+def test_the_forwarder_goes_with_the_step_and_with_the_agent(
+    at_work: tuple[wire.Step, Any],
+) -> None:
+    _, agent = at_work
+    (pid,) = forwarders(agent.process.pid)
+    agent.kill()
+    wait_until(lambda: not Path(f"/proc/{pid}").exists())

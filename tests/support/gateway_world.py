@@ -29,6 +29,7 @@ NAMES = {
     "good.example": [THERE],
     "six.example": [THERE6],
     "mixed.example": ["127.0.0.1", THERE],
+    "late.example": ["10.99.0.77", THERE],
     "rebound.example": ["127.0.0.1"],
     "rebound6.example": ["::1"],
     "mapped.example": ["::ffff:127.0.0.1"],
@@ -88,7 +89,7 @@ def build(place: str) -> None:
             run("mount", "--bind", f"{place}/{name}", f"/etc/{name}")
     for port in (PORT, OWN_PORT):
         threading.Thread(target=answer, args=(port, b"helper"), daemon=True).start()
-    while fails(lambda: reach(THERE, POURING)):
+    while fails(lambda: [reach(one, PORT) for one in (THERE, THERE6, METADATA, METADATA6)]):
         time.sleep(0.05)
 
 
@@ -287,7 +288,7 @@ def without_a_gateway() -> Any:
     return {
         name: tried(lambda name=name: reach(name, PORT))
         for name in NAMES
-        if name not in ("allcast.example", "linklocal.example")
+        if name not in ("allcast.example", "late.example", "linklocal.example")
     }
 
 
@@ -478,7 +479,8 @@ def a_program_that_never_opens_its_doors() -> Any:
 
 
 def main(place: str) -> None:
-    connection.HEAD_S, connection.IDLE_S, forwarder.TICK_S = HEAD_S, IDLE_S, 0.1
+    connection.HEAD_S, connection.CONNECT_S, connection.IDLE_S = HEAD_S, HEAD_S, IDLE_S
+    forwarder.TICK_S = 0.1
     build(place)
     BEYOND.extend(children())
     print(json.dumps({name: function() for name, function in SCENARIOS.items()}))
