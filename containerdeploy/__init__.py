@@ -9,7 +9,7 @@ The map of the house (which room may import which is held by tests/test_architec
     places.py     where records, caches, the store and the policy are kept
     harmless.py   text that can't act on a terminal
     paths.py      whether a path is there, however it is spelled
-    policy.py     which extensions the operator grants a privilege
+    policy/       what operators allow: files, and everything held against them
     network.py    what of the network an extension may use
     frozen.py     how all rooms make their values: frozen, by keyword, quick to define
     images.py     the product's own images and their short names

@@ -12,6 +12,17 @@ ENGINE = click.option(
     "--engine", default="auto", show_default=True, metavar="auto|docker|local|URL"
 )
 IMAGE = click.option("--image", help="The helper image.")
+ARTIFACTS = click.option(
+    "--artifacts",
+    "artifacts_dir",
+    type=DIRECTORY,
+    help="Where sources lie, called as their systems.",
+)
+POLICY = click.option(
+    "--policy",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A policy file that holds too; it can only tighten.",
+)
 ISOLATION = click.option(
     "--isolation",
     type=click.Choice(["auto", "strict", "rootless", "compat"]),
@@ -25,7 +36,7 @@ _HOLDING = (
 )
 WHAT = (
     *("words", "artifacts", "artifacts_dir", "names", "partial", "grants", "output_dir", "image"),
-    *("timeout_s", "isolation"),
+    *("timeout_s", "isolation", "policy"),
 )
 
 
@@ -42,18 +53,14 @@ def what(command: Command) -> Command:
             metavar="NAME=PATH",
             help="A system's source; with --partial a component's.",
         ),
-        click.option(
-            "--artifacts",
-            "artifacts_dir",
-            type=DIRECTORY,
-            help="Where sources lie, called as their systems.",
-        ),
+        ARTIFACTS,
         click.option(
             "--env", "names", multiple=True, metavar="NAME", help="Take NAME from the environment."
         ),
         click.option(
             "--partial", is_flag=True, help="Deploy partial-deploy-components, unconfigured."
         ),
+        POLICY,
         click.option(
             "--grant",
             "grants",

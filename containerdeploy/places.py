@@ -6,6 +6,7 @@ from pathlib import Path
 
 HOME_VARIABLE = "CONTAINERDEPLOY_HOME"
 POLICY_VARIABLE = "CONTAINERDEPLOY_POLICY"
+OPERATORS_POLICY = Path("/etc/containerdeploy/policy.yaml")
 STORE_VARIABLE = "CONTAINERDEPLOY_STORE"
 DEFAULT_STORE = "containerdeploy-store"
 
@@ -24,16 +25,17 @@ def home(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(state) / "containerdeploy"
 
 
-def policy(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the operator's policy file, which need not exist: never one of the definitions.
+def own_policy(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the user's own policy file, which need not exist; OPERATORS_POLICY holds beside it.
 
-    $CONTAINERDEPLOY_POLICY, else /etc/containerdeploy/policy.yaml for root, else the same below
-    the user's configuration directory (XDG base directory specification).
+    $CONTAINERDEPLOY_POLICY, else below the user's configuration directory (XDG base directory
+    specification); root's own is the operator's. No environment can move the operator's file away:
+    what it says holds for everyone, and where it is missing a user is their own operator.
     """
     if chosen := environment.get(POLICY_VARIABLE):
         return Path(chosen).absolute()
     if os.geteuid() == 0:
-        return Path("/etc/containerdeploy/policy.yaml")
+        return None
     configuration = environment.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     return Path(configuration) / "containerdeploy/policy.yaml"
 

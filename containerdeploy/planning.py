@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from containerdeploy import definition, paths, places, source
+from containerdeploy import definition, paths, places, policy, source
 from containerdeploy.document import did_you_mean
 from containerdeploy.errors import DefinitionError, PlanError, UsageError
 from containerdeploy.extension import Extension, ExtensionKind, Fault, Finder
@@ -21,7 +21,7 @@ from containerdeploy.plan import (
     make_plan,
     resolve,
 )
-from containerdeploy.policy import Policy, read_policy
+from containerdeploy.policy import Policy
 from containerdeploy.source import Located, NotFound
 
 BUILTIN = Path(__file__).parent / "extensions"
@@ -54,16 +54,16 @@ def validate(
     options: Options,
     builtin: Path = BUILTIN,
     *,
-    policy: Policy | None = None,
+    rules: Policy | None = None,
 ) -> tuple[Plan, tuple[str, ...]]:
     """Check all that `prepare` checks, but let sources and targets be as they are.
 
-    `policy` stands for the operator's. Returns the plan and a note for every source that is not
+    `rules` stand for the operator's. Returns the plan and a note for every source that is not
     there yet.
     """
     options = replace(options, output_dir=(options.output_dir or Path()).absolute())
     cluster, catalogue = _read(cluster_path, definitions, options, builtin)
-    catalogue = replace(catalogue, policy=policy or catalogue.policy)
+    catalogue = replace(catalogue, policy=rules or catalogue.policy)
     notes: list[str] = []
 
     def eventual(found: Located | NotFound) -> Located:
@@ -104,24 +104,34 @@ def _read(
     finder = Finder(root, builtin)
     deployments = list(_walk(resolved))
     extensions = dict(_extensions(deployments, finder, options.verb))
+    rules = read_policy(root, options.policy)
     sources = {} if options.partial else _sources(deployments, cluster, options)
     components = _components(deployments, cluster, options) if options.partial else {}
     catalogue = Catalogue(
         extensions=extensions,
-        sources=sources,
-        components=components,
+        sources={path: _pinned(found, rules) for path, found in sources.items()},
+        components={name: _pinned(found, rules) for name, found in components.items()},
         problems=tuple(finder.problems),
         definitions_version=definition.describe_version(root),
-        policy=_policy(extensions.values(), root, options),
+        policy=rules,
     )
     return cluster, catalogue
 
 
-def _policy(found: Iterable[Extension | Fault], root: Path, options: Options) -> Policy:
-    """Read the operator's policy where anything asks for a privilege."""
-    path = places.policy()
-    asks = any(isinstance(one, Extension) and one.sidecar.grants for one in found)
-    return read_policy(path, root) if asks or options.grants else Policy(path=path)
+def read_policy(definitions: Path | None = None, given: Path | None = None) -> Policy:
+    """Read the policy files that hold for whoever runs this, and one that can only tighten."""
+    return policy.load(places.OPERATORS_POLICY, places.own_policy(), given, definitions)
+
+
+def _pinned(found: Located | NotFound, rules: Policy) -> Located | NotFound:
+    """Return the archive as rules about sources judge it: without links, with its digest."""
+    if isinstance(found, NotFound) or not rules.speaks_of_sources:
+        return found
+    path = found.path.resolve()
+    sha256 = found.sha256
+    if sha256 is None and policy.wants_digests(rules):
+        sha256 = source.digest(path, places.home() / "digests.json")
+    return replace(found, path=path, sha256=sha256)
 
 
 def _walk(deployments: Iterable[ResolvedDeployment]) -> Iterator[ResolvedDeployment]:

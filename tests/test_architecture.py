@@ -29,7 +29,7 @@ TABLE = {
     "images": set(),
     "programs": set(),
     "document": {"errors"},
-    "policy": {"document", "errors"},
+    "policy": {"document", "network", "errors"},
     "sidecar": {"paths", "document", "network", "policy", "errors"},
     "extension": {"paths", "document", "sidecar", "errors"},
     "network": {"document"},
@@ -38,7 +38,7 @@ TABLE = {
     "engine": {"images", "programs", "errors", "syscalls", "syscall_numbers", "__init__"},
     "plan": {
         *("definition", "document", "extension", "images", "sidecar", "source", "errors"),
-        *("network", "policy", "__init__"),
+        *("network", "policy", "wire", "__init__"),
     },
     "planning": {
         *("definition", "document", "extension", "paths", "places", "plan", "policy", "source"),
@@ -52,18 +52,8 @@ TABLE = {
     "allowance": {"wire", "errors"},
     "result": {"wire", "errors"},
     "helper": {
-        *(
-            "plan",
-            "extension",
-            "engine",
-            "allowance",
-            "conduct",
-            "images",
-            "programs",
-            "result",
-            "source",
-        ),
-        *("wire", "errors"),
+        *("plan", "policy", "extension", "engine", "allowance", "conduct", "images", "programs"),
+        *("result", "source", "wire", "errors"),
     },
     "deploy": {"plan", "helper", "engine", "result", "wire", "errors"},
     "report": {"harmless", "images", "result", "wire", "errors"},

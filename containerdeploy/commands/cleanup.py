@@ -8,7 +8,8 @@ from containerdeploy import deploy, images, places
 from containerdeploy.engine import ContainerInfo, Engine
 from containerdeploy.engine.choose import open_engine
 from containerdeploy.errors import EngineError
-from containerdeploy.helper import spec, staging, sweep
+from containerdeploy.helper import admission, spec, staging, sweep
+from containerdeploy.planning import read_policy
 from containerdeploy.result import is_live, liveness
 
 SETTLING_S = 600.0
@@ -19,9 +20,11 @@ def run_cleanup(engine: str, image: str | None) -> str:
     home = places.home()
     chosen = open_engine(engine, home)
     try:
+        name = images.full_name(image or images.HELPER)
+        admission.refuse(read_policy(), chosen.engine, {name: "--image" if image else "cleanup"})
         lines = [
             *_containers(chosen.engine),
-            *_store(chosen.engine, images.full_name(image or images.HELPER)),
+            *_store(chosen.engine, name),
         ]
     finally:
         chosen.engine.close()

@@ -8,7 +8,8 @@ from containerdeploy.engine import Engine
 from containerdeploy.engine.choose import open_engine
 from containerdeploy.errors import DeployError, EngineError
 from containerdeploy.frozen import frozen
-from containerdeploy.helper import sweep
+from containerdeploy.helper import admission, sweep
+from containerdeploy.planning import read_policy
 
 LOW_BYTES = 2 << 30
 State = Literal["ok", "degraded", "missing", "not here"]
@@ -59,6 +60,11 @@ def _examine(choice: str, image: str) -> Iterator[Finding]:
 
 def _examine_engine(engine: Engine, why: str, image: str) -> Iterator[Finding]:
     info = engine.describe()
+    try:
+        admission.refuse(read_policy(), engine, {image: "doctor"}, info)
+    except DeployError as err:
+        yield Finding(what="policy", state="missing", text=f"{err.brief}: {err.details}")
+        return
     yield Finding(what="engine", state="ok", text=why)
     yield Finding(what="version", state="ok", text=f"{info.version} (API {info.api_version})")
     yield Finding(what="kernel", state="ok", text=info.kernel)

@@ -29,6 +29,7 @@ from containerdeploy.document import shown
 from containerdeploy.engine import Engine
 from containerdeploy.engine.choose import open_engine
 from containerdeploy.errors import EngineError
+from containerdeploy.helper.admission import refuse_place
 from containerdeploy.network import Network
 from containerdeploy.plan import Parameter, Plan, PlannedDeployment, PlannedSource, PlannedStep
 
@@ -38,13 +39,17 @@ _HIDDEN = "***"
 
 
 def image_ids(plan: Plan, engine: str) -> dict[str, str | None]:
-    """Return the id of every image of the plan, None where no engine says it has it."""
+    """Return the id of every image of the plan, None where no engine says it has it.
+
+    Raises PlanError where an engine answers that, or whose images, the policy refuses.
+    """
     names = {system.image for system in plan.systems}
     try:
         chosen = open_engine(engine, places.home())
     except EngineError:
         return dict.fromkeys(names)
     try:
+        refuse_place(plan, chosen.engine)
         return {name: _image_id(chosen.engine, name) for name in names}
     finally:
         chosen.engine.close()

@@ -24,6 +24,7 @@ def options(
     image: str | None,
     timeout_s: float | None,
     isolation: Isolation,
+    policy: Path | None = None,
 ) -> Options:
     """Sort the words: one with `=` assigns, any other names a deployment."""
     if timeout_s is not None and not timeout_s > 0:
@@ -37,6 +38,7 @@ def options(
         artifacts_dir=artifacts_dir,
         partial=partial,
         grants=grants,
+        policy=policy,
         output_dir=output_dir,
         image=image,
         timeout_s=timeout_s,

@@ -39,6 +39,7 @@ def read_cluster(node: Node, path: Path, root: Path) -> Cluster:
         path=path,
         root=root,
         image=fields.text("image"),
+        image_at=image.at if (image := fields.node("image")) else None,
         secrets=fields.texts("secrets", "parameter names"),
         entries=_unique(tuple(_entry(item, "a system") for item in items)),
         problems=complaints.taken(),

@@ -71,6 +71,7 @@ class System:
     at: Place
     arch: str = ""
     image: str | None = None
+    image_at: Place | None = None
     extensions: tuple[ExtensionUse, ...] = ()
     source: SourceSpec | None = None
     problems: tuple[Problem, ...] = ()
@@ -108,6 +109,7 @@ class Cluster:
     path: Path
     root: Path
     image: str | None = None
+    image_at: Place | None = None
     secrets: tuple[str, ...] = ()
     entries: tuple[SystemEntry, ...] = ()
     problems: tuple[Problem, ...] = ()

@@ -34,6 +34,7 @@ def read_system(node: Node, path: Path) -> System:
         at=fields.at,
         arch=fields.text("arch") or "",
         image=fields.text("image"),
+        image_at=image.at if (image := fields.node("image")) else None,
         extensions=tuple(use for item in uses if (use := _use(item, complaints))),
         source=_source(fields.node("source"), path.parent, complaints),
         problems=complaints.taken(),

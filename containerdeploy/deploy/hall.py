@@ -16,7 +16,7 @@ from containerdeploy.engine import Engine
 from containerdeploy.engine.binds import refuse_unbindable
 from containerdeploy.errors import DeployError, Interrupted, Unfit
 from containerdeploy.frozen import replace
-from containerdeploy.helper import spec, sweep, toolcheck
+from containerdeploy.helper import admission, spec, sweep, toolcheck
 from containerdeploy.helper.staging import Staging
 from containerdeploy.helper.system import HelperRun, RunContext
 from containerdeploy.plan import Plan, PlannedSystem
@@ -50,9 +50,11 @@ def deploy(
     """Carry out a plan; the result holds every outcome and the exit code.
 
     Raises EngineError when the engine lacks an image, can't mount a path or fails before anything
-    is started, PlanError when an image lacks what an extension runs with.
+    is started, PlanError when the policy refuses engine or image, or an image lacks what an
+    extension runs with.
     """
     info = engine.describe()
+    admission.refuse_place(plan, engine, info)
     refuse_unbindable(info.flavour, spec.bind_sources(plan, settings.home))
     headers.refuse_grants(plan, info)
     headers.refuse_mode(plan, info)
@@ -115,7 +117,7 @@ class _Hall:
             with staging:
                 context = self._context(run, staging)
                 self._helpers = [
-                    HelperRun(context, system, number)
+                    HelperRun(context, replace(system, image=images[system.image]), number)
                     for number, system in enumerate(self._plan.systems)
                 ]
                 self._run_all(images)
@@ -195,7 +197,7 @@ class _Hall:
         if all(helper.is_clean for helper in self._helpers):
             return left
         try:
-            sweep.store(context.engine, self._plan.systems[0].image, context.store, context.owner)
+            sweep.store(context.engine, self._helpers[0].image, context.store, context.owner)
         except (DeployError, OSError, TimeoutError) as err:
             return (*left, f"unfinished work in the store: {err}")
         return left

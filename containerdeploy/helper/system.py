@@ -57,6 +57,10 @@ class HelperRun:
         self.has_volumes = False
         self.left_behind: tuple[str, ...] = ()
 
+    @property
+    def image(self) -> str:
+        return self._system.image
+
     def run(self, admit: Callable[[], None]) -> wire.Finished:
         """Deploy the system; raise DeployError, Interrupted after `stop`.
 

@@ -11,7 +11,7 @@ from containerdeploy.frozen import frozen, replace
 from containerdeploy.migration import survey
 from containerdeploy.migration.model import NewFile
 from containerdeploy.plan import Options, Plan, PlannedDeployment, PlannedStep, Verb
-from containerdeploy.policy import Policy, Rule
+from containerdeploy.policy import Devices, Policy, PolicyFile
 
 MAX_SHOWN = 20
 _PARAMETER = "parameter "
@@ -104,8 +104,9 @@ def _policy(plans: Iterable[Plan]) -> Policy:
     """Return a policy that allows what the old form is allowed; paths are others in a mirror."""
     steps = (step for one in survey.every(plans) for step in survey.steps(one))
     granted = {step.extension.sha256: step.loop_devices for step in steps if step.loop_devices}
-    rules = (Rule(sha256=sha256, devices=count) for sha256, count in granted.items())
-    return Policy(path=Path(), loop=tuple(rules))
+    rules = (Devices(sha256=sha256, devices=count) for sha256, count in granted.items())
+    file = PolicyFile(path=Path(), loop=tuple(rules))
+    return Policy(ground=file.path, files=(file,))
 
 
 def _read_by(plans: Sequence[Plan], root: Path) -> Iterator[Path]:

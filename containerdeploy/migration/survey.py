@@ -66,7 +66,7 @@ def planned(
 
         def plan(chosen: tuple[str, ...], verb: Verb = verb) -> Plan:
             asked = replace(options, verb=verb, deployments=chosen)
-            return planning.validate(path, root, asked, builtin, policy=policy)[0]
+            return planning.validate(path, root, asked, builtin, rules=policy)[0]
 
         try:
             made[verb] = plan(() if names == cluster.deployment_names() else names)

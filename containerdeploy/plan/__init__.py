@@ -5,9 +5,12 @@ options.py     what the command line asked for, and the catalogue of what was fo
 arguments.py   names and NAME.KEY=VALUE of the command line against the cluster's names
 settings.py    precedence: what every deployment's settings are in the end
 places.py      where a deployment goes: type, location, target
+targets.py     the paths of this host that are written to
 parameters.py  settings and sidecars to parameters, checked
 partial.py     which components a partial deployment is made from
 grants.py      privileges that extensions ask for, held against the policy
+limits.py      what a step may use up, and who says so
+judging.py     the finished plan held against the policy
 metadata.py    the text of deployment.meta
 make.py        all of it together
 """

@@ -1,21 +1,23 @@
 """Privileges: which extensions ask for one, and whether the operator's policy allows it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from containerdeploy.document import did_you_mean
 from containerdeploy.errors import PlanError
 from containerdeploy.extension import Extension
 from containerdeploy.frozen import frozen
 from containerdeploy.plan.options import Catalogue, Options
-from containerdeploy.policy import GRANTS, Policy
+from containerdeploy.policy import GRANTS
 
 
 @frozen
 class Refused:
-    """An extension that asks for what the policy doesn't allow; `origin` says where it asks."""
+    """An extension that asks for what a policy file, `by`, doesn't allow; `origin` is who asks."""
 
     extension: Extension
     origin: str
+    by: Path
 
 
 def asked_for(options: Options, catalogue: Catalogue) -> frozenset[str]:
@@ -43,20 +45,15 @@ def origin(found: Extension, name: str, asked: frozenset[str]) -> str:
     return f"--grant {name}=loop" if name in asked and found.kind != "check" else ""
 
 
-def refuse(refused: Sequence[Refused], policy: Policy) -> None:
-    """Raise one PlanError for all that is refused, with the lines that would allow it."""
-    if not refused:
-        return
-    asking = [f"{one.extension.path} asks for loop devices ({one.origin})" for one in refused]
-    lines = [
-        f"    - sha256: {one.extension.sha256}  # {one.extension.path.name}" for one in refused
-    ]
-    raise PlanError(
-        f"the policy {policy.path} does not allow what extensions ask for",
-        details="\n".join([*_each(asking), "to allow it:", "grants:", "  loop:", *_each(lines)]),
-        hint=f"read the extensions; if you trust them with it, add these lines to {policy.path}",
-    )
-
-
-def _each(lines: Iterable[str]) -> Iterable[str]:
-    return dict.fromkeys(lines)
+def told(refused: Sequence[Refused]) -> Iterator[str]:
+    """Yield who asks for what no rule gives, and the lines of a policy that would allow it."""
+    for one in refused:
+        yield f"{one.extension.path} asks for loop devices ({one.origin}): {one.by} allows none"
+    if refused:
+        yield from (
+            "if you trust what you have read of them, this allows it:",
+            "grants:",
+            "  loop:",
+        )
+    for one in refused:
+        yield f"    - sha256: {one.extension.sha256}  # {one.extension.path.name}"

@@ -10,7 +10,7 @@ from containerdeploy.document import Place
 from containerdeploy.errors import DefinitionError, Problem
 from containerdeploy.extension import Extension, ExtensionKind, Fault, Sidecar
 from containerdeploy.network import FULL, NONE, Network
-from containerdeploy.plan import grants, partial, places
+from containerdeploy.plan import grants, judging, limits, partial, places
 from containerdeploy.plan.metadata import metadata
 from containerdeploy.plan.model import (
     Parameter,
@@ -29,6 +29,8 @@ from containerdeploy.plan.parameters import (
     size_problems,
 )
 from containerdeploy.plan.settings import ResolvedDeployment, ResolvedEntry, resolve
+from containerdeploy.plan.targets import Targets
+from containerdeploy.policy import refuse
 from containerdeploy.source import NotFound
 
 COMPAT = (
@@ -52,8 +54,7 @@ def make_plan(cluster: Cluster, catalogue: Catalogue, options: Options) -> Plan:
     systems = tuple(planner.system(entry) for entry in entries)
     if planner.problems:
         raise DefinitionError(planner.problems)
-    grants.refuse(planner.refused, catalogue.policy)
-    return Plan(
+    plan = Plan(
         verb=options.verb,
         cluster=cluster.name,
         cluster_path=cluster.path,
@@ -63,7 +64,17 @@ def make_plan(cluster: Cluster, catalogue: Catalogue, options: Options) -> Plan:
         warnings=tuple(dict.fromkeys((*cluster.warnings, *planner.warnings, *_compat(options)))),
         source_date_epoch=options.source_date_epoch,
         isolation=options.isolation,
+        policy=catalogue.policy,
     )
+    _refuse(plan, planner)
+    return plan
+
+
+def _refuse(plan: Plan, planner: "_Planner") -> None:
+    """Raise PlanError with everything in the plan that the policy refuses."""
+    files = [file.path for file in plan.policy.files] or [plan.policy.ground]
+    lines = [*planner.above, *judging.refusals(plan), *grants.told(planner.refused)]
+    refuse(lines, files)
 
 
 def _compat(options: Options) -> tuple[str, ...]:
@@ -81,15 +92,26 @@ class _Planner:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     refused: list[grants.Refused] = field(default_factory=list)
+    above: list[str] = field(default_factory=list)
     _names: set[str] = field(default_factory=set)
-    _targets: dict[Path, str] = field(default_factory=dict)
-    _above: dict[Path, str] = field(default_factory=dict)
+    _targets: Targets = field(default_factory=Targets)
 
     def system(self, entry: ResolvedEntry) -> PlannedSystem:
-        image = self.options.image or entry.system.image or self.cluster.image or images.HELPER
+        system, cluster = entry.system, self.cluster
+        image, origin = next(
+            (name, origin)
+            for name, origin in (
+                (self.options.image, "--image"),
+                (system.image, str(system.image_at)),
+                (cluster.image, str(cluster.image_at)),
+                (images.HELPER, str(system.at)),
+            )
+            if name
+        )
         return PlannedSystem(
-            name=self._label(entry.system.name),
+            name=self._label(system.name),
             image=images.full_name(image),
+            image_from=origin,
             deployments=self.deployments(entry.deployments, ""),
         )
 
@@ -182,7 +204,10 @@ class _Planner:
             at = system.source.at if system.source else system.at
             self.problems.append(at.problem(found.message, found.hint))
             return None
-        return PlannedSource(path=found.path, origin=found.origin, sha256=found.sha256)
+        named = system.source.at if system.source else system.at
+        return PlannedSource(
+            path=found.path, origin=found.origin, sha256=found.sha256, at=str(named)
+        )
 
     def _configure(self, use: ExtensionUse) -> PlannedStep | None:
         found = self.catalogue.extensions[use.name, "configure"]
@@ -190,7 +215,7 @@ class _Planner:
             self.problems.append(use.at.problem(found.message, found.hint))
             return None
         network = use.network or found.sidecar.network or NONE
-        return self._step(found, use.name, network, use)
+        return self._step(found, use.name, network, use, use.at)
 
     def _write(self, place: places.Destination) -> PlannedStep | None:
         return self._placed(place, "write", None)
@@ -211,32 +236,35 @@ class _Planner:
             return None
         declared = found.sidecar.network or (write.sidecar.network if write else None)
         implied = FULL if places.is_remote(place.location.text) else NONE
-        return self._step(found, place.type.text, declared or implied, None)
+        return self._step(found, place.type.text, declared or implied, None, place.type.at)
 
     def _step(
-        self, found: Extension, name: str, network: Network, use: ExtensionUse | None
+        self,
+        found: Extension,
+        name: str,
+        network: Network,
+        use: ExtensionUse | None,
+        at: Place,
     ) -> PlannedStep:
-        sidecar = found.sidecar
-        own = use or Sidecar()  # what the definitions say, or nothing
+        settled = limits.settle(self.options, use, found, self.catalogue.policy)
+        self.above.extend(settled.refused)
         return PlannedStep(
             extension=found,
             network=network,
-            timeout_s=self.options.timeout_s or own.timeout_s or sidecar.timeout_s,
-            idle_timeout_s=own.idle_timeout_s or sidecar.idle_timeout_s,
-            memory_bytes=own.memory_bytes or sidecar.memory_bytes,
-            pids=own.pids or sidecar.pids,
-            max_output_bytes=own.max_output_bytes or sidecar.max_output_bytes,
-            cpus=own.cpus or sidecar.cpus,
-            disk_bytes=own.disk_bytes or sidecar.disk_bytes,
+            **settled.values,
+            limits_from=settled.origins,
             loop_devices=self._loop_devices(found, name),
+            at=str(at),
         )
 
     def _loop_devices(self, found: Extension, name: str) -> int:
         """Return how many loop devices an extension asks for and may have."""
         origin = grants.origin(found, name, self.granted)
-        allowed = self.catalogue.policy.loop_devices(found.sha256, found.path) if origin else 0
-        if origin and not allowed:
-            self.refused.append(grants.Refused(extension=found, origin=origin))
+        if not origin:
+            return 0
+        allowed, by = self.catalogue.policy.loop_devices(found.sha256, found.path)
+        if by is not None:
+            self.refused.append(grants.Refused(extension=found, origin=origin, by=by))
         return allowed
 
     def _target(
@@ -259,17 +287,6 @@ class _Planner:
             self.problems.append(at.problem(f"the location {location!r} {fault}"))
             return None
         path = places.target(location, self.options.output_dir or Path("/"))
-        self._claim(path, one.name, at)
+        if complaint := self._targets.claim(path, one.name):
+            self.problems.append(at.problem(complaint, "give each deployment one of its own"))
         return path
-
-    def _claim(self, path: Path, name: str, at: Place) -> None:
-        """Note a target; complain where two deployments would write over each other."""
-        held = [other for other in (path, *path.parents) if other in self._targets]
-        below = self._above.get(path)
-        if held or below:
-            other = self._targets[held[0]] if held else below
-            relation = "is" if path in held else "lies inside of" if held else "holds"
-            message = f"the location of {name!r}, {path}, {relation} that of {other!r}"
-            self.problems.append(at.problem(message, "give each deployment one of its own"))
-        self._targets.setdefault(path, name)
-        self._above |= {parent: name for parent in path.parents if parent not in self._above}

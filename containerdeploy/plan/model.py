@@ -1,11 +1,13 @@
 """The plan: all that a run will do, as values that nobody changes."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from containerdeploy.extension import Extension
-from containerdeploy.frozen import frozen
+from containerdeploy.frozen import NOTHING, frozen
 from containerdeploy.network import Network
+from containerdeploy.policy import LimitName, Policy
 
 Verb = Literal["deploy", "upgrade"]
 Isolation = Literal["auto", "strict", "rootless", "compat"]
@@ -23,11 +25,12 @@ class Parameter:
 
 @frozen
 class PlannedSource:
-    """The archive a tree is made from; `origin` says which rule chose it."""
+    """The archive a tree is made from; `origin` says which rule chose it, `at` who names it."""
 
     path: Path
     origin: str
     sha256: str | None = None
+    at: str = ""
 
 
 @frozen
@@ -42,7 +45,8 @@ class PlannedComponent:
 class PlannedStep:
     """One run of one extension with what it may use; limits None means the default.
 
-    `loop_devices` is how many it may have at a time: 0 unless that is granted.
+    `loop_devices` is how many it may have at a time: 0 unless that is granted. `at` is where the
+    definitions name it, `limits_from` says who set a limit, by the limit's name.
     """
 
     extension: Extension
@@ -55,6 +59,8 @@ class PlannedStep:
     cpus: float | None = None
     disk_bytes: int | None = None
     loop_devices: int = 0
+    at: str = ""
+    limits_from: Mapping[LimitName, str] = NOTHING
 
 
 @frozen
@@ -96,12 +102,14 @@ class PlannedDeployment:
 class PlannedSystem:
     """One helper: a system and those of its deployments that were chosen.
 
-    `name` is unique in the plan and labels every line of output.
+    `name` is unique in the plan and labels every line of output; `image_from` says who chose the
+    image.
     """
 
     name: str
     image: str
     deployments: tuple[PlannedDeployment, ...]
+    image_from: str = ""
 
 
 @frozen
@@ -117,3 +125,4 @@ class Plan:
     warnings: tuple[str, ...] = ()
     source_date_epoch: int | None = None
     isolation: Isolation = "auto"
+    policy: Policy = Policy(ground=Path("policy.yaml"))

@@ -17,7 +17,8 @@ class Options:
 
     `assignments` are the words NAME.KEY=VALUE, `artifacts` the words SYSTEM=PATH, `env` the values
     of the names given with --env, `grants` the words NAME=loop. With `partial` only components are
-    deployed, and `artifacts` are the words COMPONENT=PATH. `output_dir` is where relative locations
+    deployed, and `artifacts` are the words COMPONENT=PATH. `policy` is a file that can only tighten
+    what the operator's and the user's own allow. `output_dir` is where relative locations
     begin, None the current directory.
     """
 
@@ -30,6 +31,7 @@ class Options:
     output_dir: Path | None = None
     partial: bool = False
     grants: tuple[str, ...] = ()
+    policy: Path | None = None
     image: str | None = None
     timeout_s: float | None = None
     source_date_epoch: int | None = None
@@ -53,4 +55,4 @@ class Catalogue:
     components: Mapping[str, Located | NotFound] = NOTHING
     problems: tuple[Problem, ...] = ()
     definitions_version: str = ""
-    policy: Policy = Policy(path=Path("policy.yaml"))
+    policy: Policy = Policy(ground=Path("policy.yaml"))

@@ -37,7 +37,9 @@ def components(
         if isinstance(place, NotFound):
             problems.append(named.at.problem(place.message, place.hint))
             continue
-        source = PlannedSource(path=place.path, origin=place.origin, sha256=place.sha256)
+        source = PlannedSource(
+            path=place.path, origin=place.origin, sha256=place.sha256, at=str(named.at)
+        )
         planned.append(PlannedComponent(name=name, source=source))
     return tuple(planned), tuple(problems)
 

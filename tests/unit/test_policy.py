@@ -1,6 +1,7 @@
 """Privileges: who asks, who allows, and what is said where nobody did."""
 
 import os
+from pathlib import Path
 
 import pytest
 from definitions_world import Definitions
@@ -8,7 +9,7 @@ from definitions_world import Definitions
 from containerdeploy import places
 from containerdeploy.commands import plan as plan_command
 from containerdeploy.errors import PlanError, UsageError
-from containerdeploy.policy import read_policy
+from containerdeploy.policy import Policy, read_policy
 
 ASKING = "grants: [loop]\n"
 
@@ -56,14 +57,14 @@ def test_what_is_asked_but_not_allowed_is_one_error_with_the_line_to_add(definit
         caught.value.details
     )
     assert f"    - sha256: {sha256}  # rawdisk.write" in str(caught.value.details).splitlines()
-    assert policy in str(caught.value.hint)
+    assert f"{policy} allows none" in str(caught.value.details)
 
 
 def test_the_lines_of_the_error_are_a_policy_that_allows_it(definitions):
     definitions.extension("rawdisk.write", ASKING)
     with pytest.raises(PlanError) as caught:
         definitions.plan()
-    lines = str(caught.value.details).partition("to allow it:\n")[2]
+    lines = str(caught.value.details).partition("this allows it:\n")[2]
     path = allow(definitions, "")
     path.write_text(lines + "\n")
     assert devices(definitions) == 4
@@ -174,15 +175,16 @@ def test_an_empty_policy_allows_nothing(definitions):
     path = allow(definitions, "{path: /a}")
     for text in ("", "# nothing yet\n", "grants:\n", "grants: {loop: []}\n"):
         path.write_text(text)
-        assert read_policy(path, definitions.root).loop == ()
+        policy = Policy(ground=path, files=(read_policy(path, definitions.root),))
+        assert policy.loop_devices("0" * 64, Path("/a")) == (0, path)
 
 
-def test_the_policy_lies_where_only_the_operator_writes(monkeypatch, tmp_path):
-    assert places.policy({"CONTAINERDEPLOY_POLICY": "/p.yaml"}).as_posix() == "/p.yaml"
+def test_a_user_has_a_policy_of_their_own_and_root_has_the_operators(monkeypatch, tmp_path):
+    assert places.own_policy({"CONTAINERDEPLOY_POLICY": "/p.yaml"}) == Path("/p.yaml")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert places.policy({}).as_posix() == "/etc/containerdeploy/policy.yaml"
+    assert places.own_policy({}) is None
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    found = places.policy({"XDG_CONFIG_HOME": str(tmp_path)})
+    found = places.own_policy({"XDG_CONFIG_HOME": str(tmp_path)})
     assert found == tmp_path / "containerdeploy/policy.yaml"
 
 
