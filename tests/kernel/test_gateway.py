@@ -228,3 +228,23 @@ def test_the_forwarder_goes_with_the_step_and_with_the_agent(
     (pid,) = forwarders(agent.process.pid)
     agent.kill()
     wait_until(lambda: not Path(f"/proc/{pid}").exists())
+
+
+@pytest.mark.parametrize("isolation", ["strict", "compat"])
+def test_an_extension_has_doors_in_every_mode(
+    bench: Bench, small: wire.Source, isolation: wire.Mode
+) -> None:
+    program = (
+        "import socket\n"
+        'sock = socket.create_connection(("127.0.77.1", 3128), 5)\n'
+        'sock.sendall(b"CONNECT b.example:80 HTTP/1.1\\r\\n\\r\\n")\n'
+        "print(sock.recv(12).decode())\n"
+        'for host in ("a.example", "192.0.2.7", "2001:db8::7"):\n'
+        "    socket.create_connection((host, 80), 5)\n"
+    )
+    hosts = ("a.example:80", "192.0.2.7:80", "[2001:db8::7]:80")
+    step = bench.shell(f"exec python3 -I -c '{program}'", network="listed", hosts=hosts)
+    job = bench.job(bench.deployment(small, configure=[step]), isolation=isolation)
+    story = bench.run(job)
+    assert story.finished.outcome == "ok", (story.finished, story.said(step, "stderr"))
+    assert story.said(step) == "HTTP/1.1 403\n"
