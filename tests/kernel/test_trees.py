@@ -9,23 +9,6 @@ from containerdeploy.agent import trees
 
 ROUNDS = 20
 
-<<<<<<< HEAD
-def test_removers_that_meet_in_one_tree_leave_nothing_of_it(tmp_path: Path) -> None:
-    parent = trees.open_directory(str(tmp_path))
-    try:
-        with ThreadPoolExecutor(4) as pool:
-            for round_ in range(20):
-                for path in (
-                    f"{round_}/{a}/{b}/{c}" for a in range(5) for b in "xyz" for c in "pq"
-                ):
-                    (tmp_path / path).mkdir(parents=True)
-                    (tmp_path / path / "file").touch()
-                removals = [pool.submit(trees.remove, parent, str(round_)) for _ in range(4)]
-                assert [one.result() for one in removals] == [None] * 4
-                assert os.listdir(parent) == []
-    finally:
-        os.close(parent)
-=======
 
 def test_whoever_removes_a_tree_with_others_comes_back_when_all_of_it_is_gone(
     tmp_path: Path,
@@ -54,4 +37,3 @@ def remove_all(place: Path, barrier: synchronize.Barrier) -> None:
         trees.remove(parent, str(number))
         assert not (place / str(number)).exists(), "it came back before all was removed"
     os.close(parent)
->>>>>>> 0b3208f (Keep the Job apart from the events)
