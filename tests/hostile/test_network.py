@@ -45,6 +45,8 @@ class Attempt:
 
 @pytest.fixture(scope="module")
 def attempt(site: Site, new_world: Callable[[str], World]) -> Iterator[Attempt]:
+    if site.is_api and reachable.bridge(site) is None:
+        pytest.skip("this engine runs without a bridge network")
     world = new_world("network")
     with reachable.serving(site) as server:
         ports = server.ports

@@ -5,6 +5,7 @@ as a script it is the server itself: it says its ports in a line of JSON, then w
 `[port's name, the first words]`.
 """
 
+import ipaddress
 import json
 import os
 import socket
@@ -62,12 +63,23 @@ def _daemon(site: Site) -> int:
     return int(struct.unpack("3i", found)[0])
 
 
+def bridge(site: Site) -> Mapping[str, str] | None:
+    """Return the engine's usual network: its Subnet and, where that was said, its Gateway."""
+    with site.client() as client:
+        for one in client.networks():
+            if one["Name"] in ("bridge", "podman"):
+                found: Mapping[str, str] = one["IPAM"]["Config"][0]
+                return found
+    return None
+
+
 def _address(site: Site) -> str:
     if not site.is_api:
         return "127.0.0.1"
-    with site.client() as client:
-        (bridge,) = [one for one in client.networks() if one["Name"] in ("bridge", "podman")]
-        return str(bridge["IPAM"]["Config"][0]["Gateway"])
+    found = bridge(site)
+    assert found is not None
+    first = next(ipaddress.ip_network(found["Subnet"]).hosts())
+    return found.get("Gateway") or str(first)
 
 
 def _tell(name: str, words: bytes) -> None:
