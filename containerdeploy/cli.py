@@ -189,13 +189,26 @@ def selftest() -> None:
 @click.option(
     "--control", is_flag=True, help="Attack WITHOUT the confinement: shows which attacks are real."
 )
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(["extensions", "artifacts", "archives"]),
+    help="Only these attacks; may be said more than once.",
+)
 def isolation(
-    engine: str, image: str | None, isolation: Isolation, as_json: bool, control: bool
+    engine: str,
+    image: str | None,
+    isolation: Isolation,
+    only: tuple[str, ...],
+    as_json: bool,
+    control: bool,
 ) -> int:
     """Make every known attack on the isolation; exit 1 if anything gets through."""
     from containerdeploy.commands.selftest import run_isolation
 
-    text, code = run_isolation(engine, image, isolation, as_json=as_json, control=control)
+    text, code = run_isolation(
+        engine, image, isolation, only=only, as_json=as_json, control=control
+    )
     _say(text)
     return code
 

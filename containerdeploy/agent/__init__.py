@@ -16,6 +16,7 @@ store.py       bases, workspaces, locks
 manifest.py    what a base was made of when it was sealed
 verify.py      compares a base with what was recorded of it
 unpack.py      an archive into a base, confined
+complaints.py  what tar complains of, and what of that is harmless
 bounds.py      holds an archive to its size while it is unpacked
 survey.py      looks at what was unpacked
 loops.py       loop devices that free themselves

@@ -15,10 +15,13 @@ from containerdeploy.agent.confine import Running
 from containerdeploy.agent.failures import StepFailed
 from containerdeploy.agent.manifest import Writer
 from containerdeploy.agent.trees import TreeMoved
-from containerdeploy.frozen import frozen
+from containerdeploy.frozen import frozen, replace
 
 # So that no small, honest archive is ever refused: a root file system of text compresses well.
 ALWAYS_FINE_BYTES = 1 << 30
+# What overlayfs takes for its own where an ordinary user mounts it (userxattr). Elsewhere these are
+# data: there its marks are trusted.overlay.*, which nothing that unpacks can set.
+USER_MARKS = "user.overlay."
 # What stays free on the disk, unless there was less than ten times that to begin with.
 RESERVE_BYTES = 256 << 20
 
@@ -35,9 +38,9 @@ class _Space:
 class Bounds:
     """What one archive may become below `target`; `failure` says how it went too far, if it did."""
 
-    def __init__(self, target: str, source: wire.Source) -> None:
+    def __init__(self, target: str, source: wire.Source, *, rootless: bool) -> None:
         self._target = target
-        self._allowed = allowed(source)
+        self._allowed = replace(allowed(source), marks=USER_MARKS if rootless else "")
         self._last = _space(target)
         self._reserve_bytes = min(RESERVE_BYTES, self._last.free_bytes // 10)
         self._bytes = self._files = 0  # at most this much is ours

@@ -62,13 +62,20 @@ class Emitter:
 class LogSplitter:
     """Turns the bytes of one stream into Log events: split at lines where it can, never cut.
 
-    `tail` is the end of what was said so far.
+    `tail` is the end of what was said so far; `heard` gets all of it, in pieces.
     """
 
-    def __init__(self, emitter: Emitter, step: str, stream: LogStream) -> None:
+    def __init__(
+        self,
+        emitter: Emitter,
+        step: str,
+        stream: LogStream,
+        heard: Callable[[str], None] | None = None,
+    ) -> None:
         self._emitter = emitter
         self._step = step
         self.stream = stream
+        self._heard = heard
         self.tail = ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._held = ""
@@ -93,6 +100,8 @@ class LogSplitter:
 
     def _send(self, text: str, *, last: bool = False) -> None:
         self.tail = (self.tail + text)[-TAIL_CHARACTERS:]
+        if self._heard is not None:
+            self._heard(text)
         partial = not last and not text.endswith("\n")
         event = wire.Log(
             step=self._step, stream=self.stream, text=text.removesuffix("\n"), partial=partial

@@ -30,7 +30,8 @@ class Task:
 
     `started` gets the id of a process of ours that stands in the program's room. `overrun` is asked
     every now and then whether a bound is broken that the limits don't know. `places` are the
-    directories that fill with what the program writes.
+    directories that fill with what the program writes. `hear_errors`
+    gets what comes on stderr, in pieces.
     """
 
     step: str
@@ -42,6 +43,7 @@ class Task:
     started: Callable[[int], None] | None = None
     overrun: Callable[[confine.Running], tuple[wire.Outcome, str] | None] | None = None
     places: tuple[Place, ...] = ()
+    hear_errors: Callable[[str], None] | None = None
 
 
 class Sink(Protocol):
@@ -148,7 +150,8 @@ def _start(
             ours.callback(os.close, write)
             os.set_blocking(read, False)
             descriptors[number] = write
-            splitters[read] = LogSplitter(emitter, task.step, name)
+            heard = task.hear_errors if name == "stderr" else None
+            splitters[read] = LogSplitter(emitter, task.step, name, heard)
         environment = {**task.environment, "MORPH_LOG_FD": str(LOG_DESCRIPTOR)}
         program = confine.Program(argv=task.argv, environment=environment, descriptors=descriptors)
         running = task.group.launch(lambda: confine.start(task.confinement, program))

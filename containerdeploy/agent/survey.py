@@ -15,11 +15,15 @@ SHOWN_CHARACTERS = 200
 
 @frozen
 class Allowed:
-    """What an archive may become; `reason` says in words where the bytes come from."""
+    """What an archive may become; `reason` says in words where the bytes come from.
+
+    No member may have an attribute that begins with `marks`, where there are such.
+    """
 
     bytes: int
     reason: str
     members: int
+    marks: str = ""
 
 
 @frozen
@@ -94,10 +98,13 @@ def survey(
     try:
         if manifest is not None:
             manifest.note(".", os.fstat(root))
-        for _, path, _, found in trees.walk(root):
+        _refuse_marks(f"/proc/self/fd/{root}/.", ".", allowed.marks)
+        for directory, path, name, found in trees.walk(root):
             tally.add(path, found)
             if manifest is not None:
                 manifest.note(path, found)
+            if allowed.marks and not stat.S_ISLNK(found.st_mode):
+                _refuse_marks(f"/proc/self/fd/{directory}/{name}", path, allowed.marks)
             if stat.S_ISDIR(found.st_mode) and found.st_mtime_ns in while_unpacking:
                 implied.append(path)
                 continue
@@ -117,6 +124,16 @@ def survey(
         implied=tuple(implied),
         manifest=manifest.close() if manifest is not None else "",
     )
+
+
+def _refuse_marks(place: str, path: str, marks: str) -> None:
+    for name in os.listxattr(place, follow_symlinks=False) if marks else ():
+        if name.startswith(marks):
+            raise StepFailed(
+                "failed",
+                f"the source holds the attribute {shown(name)} at {shown(path)}",
+                hint="an ordinary user's overlayfs takes it for a mark of its own; leave it out",
+            )
 
 
 def shown(path: str) -> str:

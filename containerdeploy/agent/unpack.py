@@ -17,12 +17,14 @@ from containerdeploy.agent import room as rooms
 from containerdeploy.agent import survey as surveys
 from containerdeploy.agent.bounds import Bounds
 from containerdeploy.agent.cgroups import Groups
+from containerdeploy.agent.complaints import Complaints
 from containerdeploy.agent.ending import Ending
 from containerdeploy.agent.events import Emitter
 from containerdeploy.agent.failures import StepFailed
 from containerdeploy.agent.lease import Lease
 from containerdeploy.agent.manifest import Writer
 from containerdeploy.agent.process import Runner, Task
+from containerdeploy.frozen import frozen
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CHUNK_BYTES = 1 << 20
@@ -36,15 +38,16 @@ DECOMPRESSORS: dict[str, tuple[str, ...]] = {
     "bz2": ("lbzip2", "pbzip2", "bzip2"),
     "zst": ("zstd",),
 }
-# Ordinary users can't make devices, nor give files to ids that they don't have.
-ROOTLESS_LOSSES = (
-    ": Cannot mknod: Operation not permitted",
-    ": Cannot change ownership to uid",
-    ": Cannot setxattr",
-    "Exiting with failure status due to previous errors",
-)
 TAR_EPILOGUES = ("due to previous errors", "Error is not recoverable")
 CHILD_FAILED = ": Child returned status"
+
+
+@frozen
+class _Watch:
+    """Who looks on while tar is at work."""
+
+    bound: Bounds
+    complaints: Complaints
 
 
 class Unpacker:
@@ -67,9 +70,11 @@ class Unpacker:
         What it is made of is written down beside it.
         """
         began_ns = os.stat(target).st_mtime_ns
-        bound = Bounds(target, source)
+        bound = Bounds(target, source, rootless=self._rootless)
+        complaints = Complaints(rootless=self._rootless)
+        watch = _Watch(bound=bound, complaints=complaints)
         with _listing(target) as listing:
-            ending, digest = self._run_tar(step, source, (target, listing), limits, bound)
+            ending, digest = self._run_tar(step, source, (target, listing), limits, watch)
             is_whole = END_OF_ARCHIVE in _read(listing)
         if digest != source.sha256:
             raise StepFailed(
@@ -77,23 +82,10 @@ class Unpacker:
                 f"the source is not what it was: sha256 {digest}, expected {source.sha256}",
                 hint="it changed while it was being read, or its sha256 in the system is wrong",
             )
-        if bound.failure is not None:
-            raise bound.failure
-        if ending.outcome != "ok" and not self._is_acceptable(ending):
-            raise StepFailed(
-                ending.outcome if ending.outcome != "killed" else "failed",
-                f"the source can't be unpacked: {_cause(ending)}",
-                hint=_hint(ending),
-            )
-        if not is_whole:
-            raise StepFailed(
-                "failed",
-                "the source can't be unpacked: it ends before the end of the archive",
-                hint="whoever made it did not finish, or a part of it got lost; make it again",
-            )
-        if ending.outcome != "ok":
-            lost = len(ending.stderr_tail.splitlines()) - 1
-            self._emitter.note(step, f"at least {lost} members can't be had by an ordinary user")
+        _refuse_what_failed(ending, watch, is_whole=is_whole)
+        if complaints.losses:
+            words = f"{complaints.losses} times a member can't be as it is for an ordinary user"
+            self._emitter.note(step, words)
         manifest = Writer(f"{os.path.dirname(target)}/{manifests.NAME}")
         found = bound.survey(range(began_ns, time.time_ns() + 1), manifest)
         surveys.settle(target, found)
@@ -105,7 +97,7 @@ class Unpacker:
         source: wire.Source,
         places: tuple[str, str],
         limits: wire.Limits,
-        bound: Bounds,
+        watch: _Watch,
     ) -> tuple[Ending, str]:
         read, write = os.pipe()
         feeder = _Feeder(source, write, self._lease, self._progress(step, source.size_bytes))
@@ -124,12 +116,13 @@ class Unpacker:
                 )
                 task = Task(
                     step=step,
-                    argv=_tar(source.compression, rootless=self._rootless),
+                    argv=_tar(source.compression),
                     environment={"PATH": PATH, "LC_ALL": "C"},
                     limits=limits,
                     confinement=confinement,
                     group=group,
-                    overrun=bound.overrun,
+                    overrun=watch.bound.overrun,
+                    hear_errors=watch.complaints.hear,
                 )
                 ending = self._runner.run(task, stdin=read, meanwhile=feeder.run)
         finally:
@@ -148,13 +141,22 @@ class Unpacker:
 
         return report
 
-    def _is_acceptable(self, ending: Ending) -> bool:
-        """An ordinary user's losses are told, one by one, in the step's log, and put up with."""
-        lines = [line for line in ending.stderr_tail.splitlines() if line.strip()]
-        return (
-            self._rootless
-            and ending.exit_code == 2
-            and all(any(loss in line for loss in ROOTLESS_LOSSES) for line in lines)
+
+def _refuse_what_failed(ending: Ending, watch: _Watch, *, is_whole: bool) -> None:
+    if watch.bound.failure is not None:
+        raise watch.bound.failure
+    is_fine = ending.exit_code == 2 and watch.complaints.are_harmless
+    if ending.outcome != "ok" and not is_fine:
+        raise StepFailed(
+            ending.outcome if ending.outcome != "killed" else "failed",
+            f"the source can't be unpacked: {_cause(ending)}",
+            hint=_hint(ending),
+        )
+    if not is_whole:
+        raise StepFailed(
+            "failed",
+            "the source can't be unpacked: it ends before the end of the archive",
+            hint="whoever made it did not finish, or a part of it got lost; make it again",
         )
 
 
@@ -202,13 +204,11 @@ class _Feeder:
         return self._hash.hexdigest()
 
 
-def _tar(compression: wire.Compression, *, rootless: bool) -> tuple[str, ...]:
+def _tar(compression: wire.Compression) -> tuple[str, ...]:
     argv = [_tool("tar"), "--extract", "--file=-", f"--directory={TARGET}", "--numeric-owner"]
     argv += ["--same-owner", "--preserve-permissions", "--acls", "--xattrs", "--xattrs-include=*"]
     # For the sake of one line: an archive that was cut between two members is no error to tar.
     argv += ["--block-number", f"--index-file={LISTING}"]
-    if rootless:
-        argv.append("--xattrs-exclude=user.overlay.*")
     if compression != "none":
         argv.append(f"--use-compress-program={_tool(*DECOMPRESSORS[compression])} -d")
     return tuple(argv)

@@ -9,6 +9,7 @@ extensions.py  the family of hostile extensions
 artifacts.py   the family of hostile results
 scripted.py    attacks that are extensions of their own
 bait.py        sockets of this host's that only who broke out can reach
+archives/      the family of hostile archives
 control.py     the same attacks where they must succeed
 controls.py    what the control can show
 host_state.py  what of the host is compared before and after

@@ -1,9 +1,9 @@
 """The whole self-test: every family of attacks, one after the other, on one ground."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from containerdeploy.plan import Isolation
-from containerdeploy.selftest import artifacts, control, extensions, ground
+from containerdeploy.selftest import archives, artifacts, control, extensions, ground
 from containerdeploy.selftest.finding import Attempt, Family
 from containerdeploy.selftest.matrix import Matrix
 
@@ -11,19 +11,33 @@ from containerdeploy.selftest.matrix import Matrix
 FAMILIES: Mapping[Family, Attempt] = {
     "extensions": extensions.attempt,
     "artifacts": artifacts.attempt,
+    "archives": archives.attempt,
+}
+# Artifacts need none: what their traps do, they do for real in every run.
+CONTROLS: Mapping[Family, Attempt] = {
+    "extensions": control.attempt,
+    "archives": archives.control,
 }
 
 
 def attack(
-    engine: str, image: str | None, isolation: Isolation, *, weakened: bool = False
+    engine: str,
+    image: str | None,
+    isolation: Isolation,
+    *,
+    only: Collection[str] = (),
+    weakened: bool = False,
 ) -> Matrix:
     """Make all attacks on an engine; nothing of the user's is touched, nothing is left.
+
+    `only` names families, all if it is empty.
 
     With `weakened` the same scripts run where the confinement is not in their way: what gets
     through there is an attack for real. Raises EngineError where no helper can run.
     """
     with ground.opened(engine, image, isolation) as place:
-        attempts = [control.attempt] if weakened else FAMILIES.values()
+        families = CONTROLS if weakened else FAMILIES
+        attempts = [attempt for name, attempt in families.items() if not only or name in only]
         findings = [finding for attempt in attempts for finding in attempt(place)]
         return Matrix(
             engine=place.why_engine, hello=place.hello, findings=findings, weakened=weakened

@@ -1,0 +1,76 @@
+"""Hostile archives: each is unpacked as GNU tar does, or refused in words; nothing gets out."""
+
+from collections.abc import Iterator
+
+import pytest
+from sieges import Siege, besieged
+from sites import Site
+
+from containerdeploy.selftest.archives import catalogue
+from containerdeploy.selftest.archives.model import Hostile
+
+ARCHIVES = {one.name: one for group in catalogue.GROUPS.values() for one in group}
+
+
+@pytest.fixture(scope="module")
+def siege(site: Site) -> Siege:
+    return besieged(site, "--only=archives")
+
+
+@pytest.fixture(scope="module")
+def control(site: Site) -> Siege:
+    """The unpackers without protection are the same ones on every engine."""
+    if site.is_api:
+        pytest.skip("the control is made as root and as an ordinary user, with no engine")
+    return besieged(site, "--only=archives", "--control")
+
+
+def test_no_archive_gets_through(siege: Siege) -> None:
+    assert siege.named("got through") == {}
+    assert siege.named("not tried") == {}
+    assert siege.code == 0
+
+
+def test_every_archive_is_tried(siege: Siege) -> None:
+    assert len(ARCHIVES) >= 150
+    assert siege.named("contained").keys() > ARCHIVES.keys()
+
+
+def test_the_machine_is_what_it_was(siege: Siege) -> None:
+    assert siege.changed == []
+    assert siege.left == {}
+
+
+def test_a_refusal_of_a_single_member_names_it(siege: Siege) -> None:
+    words = siege.named("contained")
+    for name, member in NAMED.items():
+        assert member in words[name], (name, words[name])
+
+
+NAMED = {
+    "through_a_link": "l/planted",
+    "hard_link_outside": "h",
+    "whiteout_device": "'etc/passwd'",
+    "zeros_gz": "'etc/zeros'",
+    "splinters": "'splinters'",
+    "name_too_long": "nnn",
+}
+
+
+def test_each_of_these_does_harm_elsewhere(site: Site, control: Siege) -> None:
+    """What an unpacker without protection would have done, or the reason why it does nothing."""
+    is_user = site.kind == "user"
+    expected = {one.name for one in harmful() if not (is_user and one.needs_root)}
+    assert expected - control.named("got through").keys() == set()
+    assert len(expected) >= 50
+    assert control.left == {}
+    assert control.changed == []
+
+
+def test_what_does_no_harm_says_why() -> None:
+    for archive in ARCHIVES.values():
+        assert bool(archive.why_no_harm) == (archive.harm is None), archive.name
+
+
+def harmful() -> Iterator[Hostile]:
+    return (one for one in ARCHIVES.values() if one.harm is not None)
