@@ -14,7 +14,8 @@ from containerdeploy.errors import ProtocolError
 from containerdeploy.frozen import frozen
 
 START_S = 300.0  # until Hello: engines are slow on busy machines
-BETWEEN_S = 3600.0  # between two steps, and for what an agent does around an extension
+BETWEEN_S = 3600.0  # between two steps, and for those that are the agent's own
+AROUND_S = 3600.0  # for what an agent does around an extension: what it changed, what it left
 SLOWEST_BYTES_PER_S = 1 << 20  # of a source, unpacked or waited for
 OWN_TEXT_BYTES = 128 << 20  # what the agent's own steps may say
 SLACK_BYTES = 16 << 20  # what was read before a limit was seen, and the agent's own words
@@ -112,5 +113,5 @@ def _bounds(deployments: tuple[wire.Deployment, ...]) -> Iterator[tuple[str, _Bo
 
 
 def _of_extension(limits: wire.Limits) -> _Bounds:
-    seconds = math.inf if limits.timeout_s is None else limits.timeout_s + BETWEEN_S
+    seconds = math.inf if limits.timeout_s is None else limits.timeout_s + AROUND_S
     return _Bounds(seconds=seconds, text_bytes=limits.max_output_bytes)

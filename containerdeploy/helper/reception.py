@@ -19,6 +19,7 @@ from containerdeploy.errors import DeployError, ProtocolError
 from containerdeploy.helper.digesting import GrowingFile
 
 CHUNK_BYTES = 1 << 20
+SHARE = 0.9  # of what is free on a disk: others live there too
 
 
 class Reception:
@@ -112,9 +113,9 @@ class Reception:
 
 
 def _room(directory: Path) -> int:
-    """Return how much may be written to a disk: nine tenths of what is free."""
+    """Return how much may be written to a disk."""
     disk = os.statvfs(directory)
-    return disk.f_bavail * disk.f_frsize * 9 // 10
+    return int(disk.f_bavail * disk.f_frsize * SHARE)
 
 
 def _waiting(pipe: int) -> int:

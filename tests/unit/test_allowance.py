@@ -42,7 +42,7 @@ def test_a_helper_that_never_begins_has_an_end(clock: Clock) -> None:
 def test_a_step_has_its_timeout_and_room_around_it(clock: Clock) -> None:
     one = Allowance(JOB, clock=clock)
     one.spend(STARTED, 100)
-    assert one.left_s() == 90.0 + allowance.BETWEEN_S
+    assert one.left_s() == 90.0 + allowance.AROUND_S
     assert "prod:0" in str(one.overdue())
 
 
