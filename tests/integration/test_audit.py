@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from deploy_world import World
 from orphans import orphan
 from sites import Site
@@ -10,9 +11,14 @@ from sites import Site
 from containerdeploy.deploy import host_id
 
 WAIT = "#!/bin/sh\nwhile [ ! -e files/go ]; do sleep 0.05; done\n"
+MAKES = ("docker", "local")
+on_each_make = pytest.mark.parametrize(
+    "site", [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in MAKES], indirect=True
+)
 HERE = ["staging directories", "temporary files", "helpers"]
 
 
+@on_each_make
 def test_what_is_left_of_a_run_is_told_and_taken_away_by_cleanup(
     site: Site, new_world: Callable[..., World]
 ) -> None:

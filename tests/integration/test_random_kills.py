@@ -1,7 +1,7 @@
 """Whatever is killed at whatever moment: nothing is left, the store is sound, the next run right.
 
 CONTAINERDEPLOY_KILL_ROUNDS=50 plays so many rounds of each kind on each engine, with seeds from
-CONTAINERDEPLOY_KILL_SEED (0) on; without it each kind has one round on one engine.
+CONTAINERDEPLOY_KILL_SEED (0) on; without it some kinds have one round on one engine.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,8 +15,7 @@ from small_disk import small_disk
 
 KINDS = ("controller", "helper", "agent", "extension", "interrupt", "interrupts", "power")
 ENGINES: tuple[Kind, ...] = ("local", "docker", "podman")
-ONCE = [("local", kind) for kind in ("controller", "launcher", "interrupts", "power")]
-ONCE += [("docker", kind) for kind in ("agent", "helper", "interrupt")]
+ONCE = [("local", "controller"), ("local", "power"), ("docker", "agent")]
 OFTEN = [(engine, kind) for engine in ENGINES for kind in KINDS] + [("local", "launcher")]
 PAIRS = [
     pytest.param(engine, kind, marks=getattr(pytest.mark, engine))
@@ -63,7 +62,7 @@ def test_a_disk_that_is_full_at_any_moment_leaves_nothing_half_done(
         with small_disk(own.directory) as disk:
             site = own.with_store_on(disk)
             stage = staged(new_world(site), (site.share(tiny[0]), site.share(tiny[1])))
-            for seed in range(FIRST_SEED, FIRST_SEED + int(ROUNDS or 2)):
+            for seed in range(FIRST_SEED, FIRST_SEED + int(ROUNDS or 1)):
                 stage.survive_a_full_disk(seed)
             own.forget_store()
     finally:

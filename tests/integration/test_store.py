@@ -3,10 +3,19 @@
 import json
 from collections.abc import Callable
 
+import pytest
 from deploy_world import World, digest
 from sites import Site
 
 
+@pytest.mark.parametrize(
+    "site",
+    [
+        pytest.param("docker", marks=pytest.mark.docker),
+        pytest.param("user", marks=pytest.mark.local),
+    ],
+    indirect=True,
+)
 def test_a_damaged_base_is_told_dropped_and_unpacked_again(
     site: Site, new_world: Callable[..., World]
 ) -> None:

@@ -42,5 +42,5 @@ def test_what_the_agent_holds_at_its_end_is_told_by_kind(tmp_path: Path) -> None
     assert found["control group"] == f"{tmp_path}/groups/step-1"
     assert " user:[" in found["descriptor"]
     assert found["mount"].startswith(f"{tmp_path}/mounted ")
-    assert found["process"].endswith(" sleep")
+    assert found["process"].partition(" ")[0].isdigit()
     assert found["workspace"] == "workspace"
