@@ -162,11 +162,16 @@ class Store:
             os.close(held)
 
     def sweep(self) -> int:
-        """Remove the workspaces that nobody holds; return how many there were."""
+        """Remove the workspaces and lock files that nobody holds; return how many workspaces."""
         with self.lock("tmp"):
             dead = [name for name in os.listdir(f"{self.root}/tmp") if self._is_dead(name)]
         for name in dead:
             self._remove("tmp", name)
+        for name in os.listdir(f"{self.root}/locks"):
+            path = f"{self.root}/locks/{name}"
+            if (descriptor := _take(path)) is not None:
+                os.unlink(path)
+                os.close(descriptor)
         return len(dead)
 
     def _is_dead(self, name: str) -> bool:
