@@ -19,7 +19,6 @@ from containerdeploy.frozen import as_mapping, frozen
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _COUNTED = frozenset(typing.get_args(wire.ChangeKind))
 _MAX_NAME = 255
-_MOST_LEFT = 20
 _MAX_PORT = 65535
 _DONE = ("ok", "skipped")
 _BASE, _METADATA, _FIRST_CONFIGURE = 1, 2, 3
@@ -242,8 +241,6 @@ class Conduct:
 
     def _check_end(self, event: wire.Finished) -> None:
         self._check_counts("Finished", event.swept)
-        if len(event.left) > _MOST_LEFT:
-            self._refuse("it left more than it may tell of", str(len(event.left)))
         if event.outcome == "ok":
             self._check_all_done(event)
         if event.unfit and (event.outcome == "ok" or self._greeted):

@@ -24,6 +24,7 @@ from containerdeploy.result.verdict import DeploymentFacts, SystemFacts
 
 MAX_PATHS_PER_STEP = 1_000
 MAX_PATHS = 20_000
+MAX_LEFT = 20
 MAX_PATH_TEXT = 8 * 1024 * 1024
 MAX_CONNECTIONS = 5_000
 
@@ -160,7 +161,7 @@ class Ledger:
             case wire.Artifact():
                 self._deployment(system, event.deployment).announced += 1
             case wire.Finished():
-                system.current, system.left = "", event.left
+                system.current, system.left = "", event.left[:MAX_LEFT]
             case _:
                 pass
 
