@@ -13,7 +13,7 @@ from typing import Any
 from containerdeploy import deploy, images, planning, wire
 from containerdeploy.engine import Engine
 from containerdeploy.engine.choose import open_engine
-from containerdeploy.frozen import frozen
+from containerdeploy.frozen import NOTHING, frozen
 from containerdeploy.helper import sweep
 from containerdeploy.plan import Isolation, Options
 from containerdeploy.result import Happening, Heard, RunResult
@@ -65,6 +65,17 @@ class Told:
             if one == system and isinstance(event, wire.StepFinished) and event.step in steps
         ]
 
+    def ends(self, deployment: str) -> list[wire.StepFinished]:
+        """How a deployment's configuration ended, step by step."""
+        steps = {
+            event.step
+            for _, event in self.events
+            if isinstance(event, wire.StepStarted)
+            and (event.deployment, event.kind) == (deployment, "configure")
+        }
+        finished = (event for _, event in self.events if isinstance(event, wire.StepFinished))
+        return [event for event in finished if event.step in steps]
+
 
 class Definitions:
     """Systems made of the sample and extensions, in one cluster; results land in `out`."""
@@ -91,9 +102,13 @@ class Definitions:
         name: str,
         *extensions: str | Mapping[str, Any],
         source: Path | None = None,
+        deployments: Mapping[str, Mapping[str, str]] = NOTHING,
         **deployment: str,
     ) -> None:
-        """Add a system with one deployment of its own name; it is written by `type`, or as tar."""
+        """Add a system with one deployment of its own name; it is written by `type`, or as tar.
+
+        Or with all `deployments`, by name.
+        """
         system = {
             "name": name,
             "kind": "system",
@@ -103,8 +118,11 @@ class Definitions:
         }
         morph = f"systems/{name}.yaml"
         (self._directory / morph).write_text(json.dumps(system), encoding="utf-8")
-        entry = {"type": "tar", "location": f"{name}.tar", **deployment}
-        self._entries.append({"morph": morph, "deploy": {name: entry}})
+        entries = {
+            one: {"type": "tar", "location": f"{one}.tar", **parameters}
+            for one, parameters in (deployments or {name: deployment}).items()
+        }
+        self._entries.append({"morph": morph, "deploy": entries})
 
     def deploy(self, *, jobs: int = 2) -> Told:
         """Deploy all systems, each as far as it gets."""

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from containerdeploy.plan import Isolation
-from containerdeploy.selftest import archives, artifacts, control, extensions, ground
+from containerdeploy.selftest import archives, artifacts, control, extensions, ground, resources
 from containerdeploy.selftest.finding import Attempt, Family
 from containerdeploy.selftest.matrix import Matrix
 
@@ -12,11 +12,13 @@ FAMILIES: Mapping[Family, Attempt] = {
     "extensions": extensions.attempt,
     "artifacts": artifacts.attempt,
     "archives": archives.attempt,
+    "resources": resources.attempt,
 }
 # Artifacts need none: what their traps do, they do for real in every run.
 CONTROLS: Mapping[Family, Attempt] = {
     "extensions": control.attempt,
     "archives": archives.control,
+    "resources": resources.control,
 }
 
 

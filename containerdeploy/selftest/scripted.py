@@ -69,7 +69,7 @@ SCRIPTED = (
         name="bomb",
         group=LEFT,
         script=BOMB,
-        ends=("ok", "failed", "killed"),
+        ends=("ok", "failed", "killed", "too many processes"),
         no_control="without a limit it would be the machine's processes that run out",
     ),
 )
