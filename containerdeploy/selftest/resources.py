@@ -36,14 +36,14 @@ class Resource:
 RESOURCES = (
     Resource(
         name="memory",
-        attacks=("anonymous_memory", "page_tables"),
+        attacks=("anonymous_memory",),
         ends=("out of memory", "failed"),
     ),
     Resource(
         name="memory",
         attacks=(
-            *("files_in_memory", "files_of_no_file_system", "buffers_of_sockets"),
-            "memory_of_many_processes",
+            *("page_tables", "files_in_memory", "files_of_no_file_system"),
+            *("buffers_of_sockets", "memory_of_many_processes"),
         ),
         ends=("out of memory",),
         needs_group=True,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tests import announcement
-from tests.bench import cold, controller, engines, rows, timing, warm
+from tests.bench import cold, controller, engines, overhead, rows, timing, warm
 from tests.bench.rows import Row
 from tests.bench.world import World, world
 
@@ -67,6 +67,14 @@ def _warm_local(place: World, pairs: int) -> Iterator[Row]:
     yield warm.on_local(place, engines.Local(), pairs)
 
 
+def _overhead_docker(place: World, pairs: int) -> Iterator[Row]:
+    yield overhead.measure(place, engines.docker(), pairs)
+
+
+def _overhead_local(place: World, pairs: int) -> Iterator[Row]:
+    yield overhead.measure(place, engines.Local(), pairs)
+
+
 def _memory(place: World, pairs: int) -> Iterator[Row]:
     yield controller.memory(place, engines.docker(), controller.SYSTEMS)
 
@@ -81,6 +89,8 @@ PARTS: dict[str, Part] = {
     "cold-local": _cold_local,
     "warm-docker": _warm_docker,
     "warm-local": _warm_local,
+    "overhead-docker": _overhead_docker,
+    "overhead-local": _overhead_local,
     "memory": _memory,
     "start": _start,
 }

@@ -109,6 +109,20 @@ class World:
         _write_cluster(root, "many", names)
         return root
 
+    def idle(self, count: int) -> Path:
+        """Return definitions of a tiny system that is configured `count` times by nothing."""
+        root = self.fresh("idle")
+        for name in ("clusters", "systems", "extensions"):
+            (root / name).mkdir()
+        _write_tiny(root / "systems" / "tiny.tar")
+        script = root / "extensions" / "idle.configure"
+        script.write_text("#!/bin/sh\n", encoding="utf-8")
+        script.chmod(0o755)
+        uses = f"configuration-extensions: [{', '.join(['idle'] * count)}]\n"
+        _write_system(root, "idle", f"source: {{tar: tiny.tar}}\n{uses}")
+        _write_cluster(root, "idle", ["idle"])
+        return root
+
 
 @contextmanager
 def world() -> Iterator[World]:
