@@ -192,7 +192,7 @@ def selftest() -> None:
 @click.option(
     "--only",
     multiple=True,
-    type=click.Choice(["extensions", "artifacts", "archives"]),
+    type=click.Choice(["extensions", "artifacts", "archives", "resources"]),
     help="Only these attacks; may be said more than once.",
 )
 def isolation(

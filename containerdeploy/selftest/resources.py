@@ -25,12 +25,15 @@ Ends = tuple[wire.Outcome, ...]
 
 @frozen
 class Resource:
-    """What is used up, by which attacks, and how a step that does it has to end."""
+    """What is used up, by which attacks, and how a step that does it has to end.
+
+    `group` names the control group that it takes: an agent without one says so in every run.
+    """
 
     name: str
     attacks: tuple[str, ...]
     ends: Ends
-    needs_group: bool = False
+    group: str = ""
 
 
 RESOURCES = (
@@ -46,7 +49,7 @@ RESOURCES = (
             *("buffers_of_sockets", "memory_of_many_processes"),
         ),
         ends=("out of memory",),
-        needs_group=True,
+        group="memory",
     ),
     Resource(
         name="processes",
@@ -67,6 +70,12 @@ RESOURCES = (
         ends=("too much output",),
     ),
     Resource(name="time", attacks=("silence", "time_of_all_processors"), ends=("idle",)),
+    Resource(
+        name="time",
+        attacks=("share_of_the_processors",),
+        ends=("failed",),
+        group="processors",
+    ),
     Resource(name="time", attacks=("talkative_idling",), ends=("timed out",)),
 )
 # These need their time: they run beside the others, with limits of their own.
@@ -74,6 +83,7 @@ SLOW: Mapping[str, Limits] = {
     "silence": {"idle-timeout": "1s"},
     "time_of_all_processors": {"idle-timeout": "1s"},
     "talkative_idling": {"timeout": "1s"},
+    "share_of_the_processors": {"cpu": "0.1"},
 }
 
 
@@ -107,10 +117,10 @@ def control(ground: Ground) -> Iterator[Finding]:
 
 
 def _attacks(ground: Ground) -> Iterator[tuple[Resource, str]]:
-    """Leave out what an agent says of itself that it can't hold: it is told in every run."""
+    """Leave out what an agent says of itself that it can't hold."""
     for resource in RESOURCES:
-        is_weaker = any("memory" in line for line in ground.hello.weaker)
-        if not (resource.needs_group and is_weaker):
+        words = f"no control group for {resource.group}:"
+        if not any(line.startswith(words) for line in ground.hello.weaker):
             yield from ((resource, name) for name in resource.attacks)
 
 
