@@ -8,6 +8,7 @@ import itertools
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from containerdeploy import wire
 from containerdeploy.agent import manifest, trees
@@ -187,7 +188,7 @@ def _digest(entry: Entry) -> str:
     if stat.S_ISLNK(found.st_mode):
         digest.update(os.fsencode(os.readlink(name, dir_fd=directory)))
     elif stat.S_ISREG(found.st_mode):
-        _feed(digest.update, directory, name)
+        _feed(digest.update, entry)
     place = f"/proc/self/fd/{directory}/{name}"
     for key in sorted(os.listxattr(place, follow_symlinks=False)):
         if key not in UNKEPT:
@@ -196,13 +197,31 @@ def _digest(entry: Entry) -> str:
     return digest.hexdigest()
 
 
-def _feed(update: Callable[[bytes], None], directory: int, name: str) -> None:
+def _feed(update: Callable[[bytes], None], entry: Entry) -> None:
+    """Feed what is not zeros, each piece with its place: holes of any size cost nothing."""
+    directory, name, found = entry
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     try:
-        while piece := os.read(descriptor, CHUNK_BYTES):
-            update(piece)
+        for place in _places(descriptor, found):
+            piece = os.pread(descriptor, CHUNK_BYTES, place)
+            if piece != bytes(len(piece)):
+                update(place.to_bytes(8, "little"))
+                update(piece)
     finally:
         os.close(descriptor)
+
+
+def _places(descriptor: int, found: os.stat_result) -> Iterator[int]:
+    """Yield where pieces of a file begin, but for those that are nothing but a hole."""
+    if found.st_blocks * 512 >= found.st_size:
+        yield from range(0, found.st_size, CHUNK_BYTES)
+        return
+    place = 0
+    with suppress(OSError):  # ENXIO: only a hole follows
+        while place < found.st_size:
+            data = os.lseek(descriptor, place, os.SEEK_DATA)
+            yield data - data % CHUNK_BYTES
+            place = data - data % CHUNK_BYTES + CHUNK_BYTES
 
 
 def _check(path: str, digest: str) -> None:

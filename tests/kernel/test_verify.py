@@ -130,3 +130,25 @@ def test_a_damaged_base_stays_while_a_run_uses_it(bench: Bench, small: wire.Sour
         assert base.exists()
     assert "etc/motd" in told(verified(bench))
     assert not base.exists()
+
+
+def test_any_tree_is_verified_and_holes_cost_nothing(bench: Bench, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "/".join(["deep"] * 300)).mkdir(parents=True)
+    for name in (b"a-b", b"a!b", b"new\nline", b"caf\xe9"):
+        (tree / os.fsdecode(name)).touch()
+    (tree / "a").mkdir()
+    (tree / "a" / "hard").hardlink_to(tree / "a-b")
+    os.mkfifo(tree / "fifo")
+    with (tree / "holes").open("wb") as file:
+        file.truncate(1 << 42)
+        file.seek(5_000_000_000)
+        file.write(b"here")
+    base = unpacked(bench, bench.tree(tree))
+    assert (verified(bench).state, verified(bench).state) == ("recorded", "sound")
+    times = (base / "tree/holes").stat()
+    with (base / "tree/holes").open("r+b") as file:
+        file.seek(4_000_000_000_000)
+        file.write(b"there")
+    os.utime(base / "tree/holes", ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert told(verified(bench)) == {"holes": "its content is not what it was"}
