@@ -11,6 +11,7 @@ from containerdeploy.frozen import frozen
 PATH_MAX = 4095  # what a program can name
 SUSPECT_CHARACTERS = 1000  # fewer can't be that many bytes
 SHOWN_CHARACTERS = 200
+LOOK = "see with tar --list what it is made of; the operator's policy can allow more"
 
 
 @frozen
@@ -68,14 +69,14 @@ class _Tally:
         if self.members > allowed.members:
             raise _refused(
                 f"it holds more than {allowed.members} members; that at {shown(path)} is one more",
-                hint="check what it is made of, for example with tar --list",
+                hint=f"{LOOK}, sources: max-members",
             )
         if self.bytes > allowed.bytes:
             size, largest = self._largest
             raise _refused(
                 f"it takes up more than {allowed.bytes} bytes, {allowed.reason}; "
                 f"the largest member so far is {shown(largest)} with {size}",
-                hint="check what it is made of, for example with tar --list",
+                hint=f"{LOOK}, sources: max-expansion and max-size",
             )
         if len(path) > SUSPECT_CHARACTERS and len(os.fsencode(path)) > PATH_MAX:
             raise _refused(

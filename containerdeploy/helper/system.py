@@ -8,7 +8,7 @@ from pathlib import Path
 from containerdeploy import source, wire
 from containerdeploy.engine import ContainerId, Engine
 from containerdeploy.errors import DeployError, Interrupted, SourceError
-from containerdeploy.frozen import frozen
+from containerdeploy.frozen import frozen, replace
 from containerdeploy.helper import delivery, spec, transfer
 from containerdeploy.helper.reception import Reception
 from containerdeploy.helper.session import Order, OtherHost, Session
@@ -164,13 +164,25 @@ class HelperRun:
                     details=f"sha256 {digest}, expected {planned.sha256}",
                     hint="fetch it again, or correct the sha256",
                 )
-            found[planned.path] = wire.Source(
-                path=f"{wire.SOURCES}/{len(found)}",
-                sha256=digest,
-                size_bytes=planned.path.stat().st_size,
-                compression=source.compression(planned.path),
+            found[planned.path] = self._bounded(
+                wire.Source(
+                    path=f"{wire.SOURCES}/{len(found)}",
+                    sha256=digest,
+                    size_bytes=planned.path.stat().st_size,
+                    compression=source.compression(planned.path),
+                )
             )
         return found
+
+    def _bounded(self, usual: wire.Source) -> wire.Source:
+        """Return a source with the bounds that the policy sets on what it may become."""
+        ceiling = self._context.plan.policy.ceiling
+        return replace(
+            usual,
+            max_expansion=ceiling("max-expansion", usual.max_expansion),
+            max_bytes=ceiling("max-size", usual.max_bytes),
+            max_members=ceiling("max-members", usual.max_members),
+        )
 
     def _stage(self, place: spec.Placement, container: ContainerId) -> None:
         """Send definitions and sources to an engine that is not on this host."""

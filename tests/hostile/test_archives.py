@@ -1,12 +1,13 @@
 """Hostile archives: each is unpacked as GNU tar does, or refused in words; nothing gets out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from deploy_world import World
 from sieges import Siege, besieged
 from sites import Site
 
-from containerdeploy.selftest.archives import catalogue
+from containerdeploy.selftest.archives import bombs, catalogue
 from containerdeploy.selftest.archives.model import Hostile
 
 ARCHIVES = {one.name: one for group in catalogue.GROUPS.values() for one in group}
@@ -74,3 +75,29 @@ def test_what_does_no_harm_says_why() -> None:
 
 def harmful() -> Iterator[Hostile]:
     return (one for one in ARCHIVES.values() if one.harm is not None)
+
+
+def test_a_bomb_ends_where_the_policy_says_and_the_next_deploy_is_good(
+    site: Site, new_world: Callable[[str], World]
+) -> None:
+    site.policy.write_text("sources: {max-size: 16M}\n")
+    site.policy.chmod(0o644)
+    site.give(site.policy)
+    bomb = site.directory / "bomb.tar.zst"
+    bomb.write_bytes(bombs.zeros_zst())
+    site.give(bomb)
+    try:
+        world = new_world("bomb")
+        place = {"type": "tar", "location": "one.tar"}
+        world.system("small", {"small": {"type": "tar", "location": "small.tar"}})
+        world.system("large", {"large": place}, source={"tar": str(bomb)})
+        ended = world.deploy()
+    finally:
+        site.policy.unlink()
+    assert ended.code == 1
+    assert "'etc/zeros'" in ended.out, ended
+    assert "the operator's policy allows" in ended.out
+    assert "sources: max-expansion and max-size" in ended.out
+    assert (world.out / "small.tar").exists()
+    assert not (world.out / "one.tar").exists()
+    assert len(site.bases()) == 1

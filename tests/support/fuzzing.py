@@ -27,7 +27,14 @@ MAX_GROWTH_BYTES = 256 << 20
 Hold = Callable[[bytes], object]
 
 
-def fuzz(name: str, inputs: st.SearchStrategy[bytes], hold: Hold) -> int:
+def fuzz(
+    name: str,
+    inputs: st.SearchStrategy[bytes],
+    hold: Hold,
+    *,
+    patience_s: float = PATIENCE_S,
+    at_least: int = ROUND,
+) -> int:
     """Hold the property until the time is over; return on how many inputs it was held.
 
     An input that takes long, and inputs that together take much memory, fail as well.
@@ -37,14 +44,14 @@ def fuzz(name: str, inputs: st.SearchStrategy[bytes], hold: Hold) -> int:
     def held(data: bytes) -> None:
         nonlocal count, last
         count, last = count + 1, data
-        within_bounds(hold, data)
+        within_bounds(hold, data, patience_s)
 
     before = peak_bytes()
     deadline = time.monotonic() + SECONDS
     number = FIRST
     while time.monotonic() < deadline:
         try:
-            _round(number, inputs, held)
+            _round(number, inputs, held, at_least)
         except BaseException:
             print(f"kept as {_keep(name, last)}")
             raise
@@ -55,11 +62,11 @@ def fuzz(name: str, inputs: st.SearchStrategy[bytes], hold: Hold) -> int:
     return count
 
 
-def within_bounds(hold: Hold, data: bytes) -> None:
+def within_bounds(hold: Hold, data: bytes, patience_s: float = PATIENCE_S) -> None:
     """Hold the property on one input, which may not take long."""
     started = time.monotonic()
     hold(data)
-    assert time.monotonic() - started < PATIENCE_S
+    assert time.monotonic() - started < patience_s
 
 
 def kept(name: str) -> list[object]:
@@ -87,10 +94,10 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _round(number: int, inputs: st.SearchStrategy[bytes], held: Hold) -> None:
+def _round(number: int, inputs: st.SearchStrategy[bytes], held: Hold, count: int) -> None:
     @seed(number)
     @settings(
-        max_examples=ROUND,
+        max_examples=count,
         deadline=None,
         database=None,
         phases=[Phase.generate, Phase.shrink],
