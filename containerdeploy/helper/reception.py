@@ -28,10 +28,11 @@ class Reception:
     def __init__(self, fifo: Path, received: Path, *, most_bytes: int | None = None) -> None:
         """Open both ends' files; raise ProtocolError if `fifo` is none.
 
-        Without `most_bytes` it may take all but a tenth of what is free on its disk.
+        It may take `most_bytes`, and of what is free on its disk never the last tenth.
         """
         self.received = received
-        self._most_bytes = most_bytes or _room(received.parent)
+        room = _room(received.parent)
+        self._most_bytes = min(most_bytes or room, room)
         self._rest: int | None = None  # what was in the pipe when it was over
         self.size_bytes = 0
         self.sha256 = ""

@@ -13,7 +13,7 @@ from containerdeploy.helper import delivery, spec, transfer
 from containerdeploy.helper.reception import Reception
 from containerdeploy.helper.session import Order, OtherHost, Session
 from containerdeploy.helper.staging import Staging
-from containerdeploy.plan import Plan, PlannedSystem
+from containerdeploy.plan import Plan, PlannedDeployment, PlannedSystem
 from containerdeploy.result import Delivered, Happening, Heard
 
 
@@ -197,7 +197,9 @@ class HelperRun:
         """Receive a stream; put anything else where only we can reach it."""
         slot = place.slots[item.deployment]
         if item.kind == "stream":
-            self._reception = Reception(slot.directory / item.name, slot.received)
+            most = self._planned(item.deployment).write.disk_bytes
+            fifo = slot.directory / item.name
+            self._reception = Reception(fifo, slot.received, most_bytes=most)
             self._received = item.deployment
             return
         if shared:
@@ -236,9 +238,12 @@ class HelperRun:
             self._tell(item.deployment, target, item.size_bytes, item.sha256)
 
     def _target(self, deployment: str) -> Path:
-        target = next(d.target for d in self._system.deployments if d.name == deployment)
+        target = self._planned(deployment).target
         assert target is not None
         return target
+
+    def _planned(self, deployment: str) -> PlannedDeployment:
+        return next(one for one in self._system.deployments if one.name == deployment)
 
     def _tell(self, deployment: str, target: Path, size_bytes: int, sha256: str) -> None:
         self._context.hear(

@@ -100,6 +100,17 @@ def test_who_will_not_end_is_killed_when_the_grace_is_over(
         assert 0.7 <= story.ending(step).wall_s < 3
 
 
+def test_checks_and_write_extensions_have_limits_too(bench: Bench, small: wire.Source) -> None:
+    late = wire.Limits(timeout_s=0.3, grace_s=0.3)
+    check = bench.step("check", "#!/bin/sh\nsleep 30\n", limits=late)
+    story = bench.run(bench.job(bench.deployment(small, check=check)))
+    assert story.ending(check).outcome == "timed out"
+    assert list((bench.store / "bases").iterdir()) == []
+    write = bench.write("#!/bin/sh\nsleep 30\n", limits=late)
+    story = bench.run(bench.job(bench.deployment(small, write=write)))
+    assert story.ending(write).outcome == "timed out"
+
+
 def test_what_comes_after_too_much_output_is_dropped(bench: Bench, small: wire.Source) -> None:
     limits = wire.Limits(max_output_bytes=MIB, grace_s=0.5)
     step = bench.shell("trap '' TERM; yes", limits=limits)
