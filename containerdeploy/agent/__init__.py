@@ -21,6 +21,7 @@ bounds.py      holds an archive to its size while it is unpacked
 survey.py      looks at what was unpacked
 loops.py       loop devices that free themselves
 grafts.py      mounts their file systems into an extension's room
+pin.py         holds an extension to the bytes that were judged
 broker.py      answers an extension that was granted loop devices
 room.py        the root that a confined process sees
 confine.py     starts a process in a room, without what it could do harm with

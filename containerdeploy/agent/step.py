@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from containerdeploy import wire
-from containerdeploy.agent import confine, layers, powers
+from containerdeploy.agent import confine, layers, pin, powers
 from containerdeploy.agent import room as rooms
 from containerdeploy.agent.access import Access, granted
 from containerdeploy.agent.cgroups import Group, Groups
@@ -22,7 +22,7 @@ from containerdeploy.agent.unpack import Unpacker
 from containerdeploy.agent.usage import Place
 from containerdeploy.frozen import frozen, replace
 
-DEFINITIONS_CLONE = f"{layers.PLACE}/definitions"
+DEFINITIONS_CLONE = f"{layers.PLACE}/{pin.CLONE}"
 EXTENSIONS_PLACE = f"{layers.PLACE}/extensions"
 TMPDIR_NAME = "tmpdir"
 
@@ -70,6 +70,7 @@ class RunningStep:
             with (
                 granted(step, rootless=shop.identity.rootless, send=shop.emitter.send) as network,
                 self._loops(binds) as started,
+                pin.definitions(step, self._tree, shop.identity) as definitions,
                 shop.groups.group(limits) as group,
             ):
                 task = Task(
@@ -77,7 +78,7 @@ class RunningStep:
                     argv=step.argv,
                     environment={**network.environment, **self._environment()},
                     limits=limits,
-                    confinement=self._confinement(binds, network, group),
+                    confinement=self._confinement(binds, network, group, definitions),
                     group=group,
                     started=started,
                     places=tuple(_places(binds)),
@@ -110,11 +111,11 @@ class RunningStep:
         )
 
     def _confinement(
-        self, binds: tuple[rooms.Bind, ...], network: Access, group: Group
+        self, binds: tuple[rooms.Bind, ...], network: Access, group: Group, definitions: str
     ) -> confine.Confinement:
         room = rooms.Room(
             binds=(
-                rooms.Bind(source=DEFINITIONS_CLONE, target=wire.DEFINITIONS),
+                rooms.Bind(source=definitions, target=wire.DEFINITIONS),
                 rooms.Bind(source=EXTENSIONS_PLACE, target=wire.EXTENSIONS),
                 *self._loop_places(),
                 *network.binds,

@@ -237,6 +237,8 @@ def _step(
         loop_devices=item.loop_devices,
         writes=extension.sidecar.writes,
         privileged_files=extension.sidecar.privileged_files,
+        program=path,
+        sha256=extension.sha256 if item.is_pinned and extension.relative else "",
         limits=wire.Limits(
             timeout_s=item.timeout_s if item.timeout_s is not None else default.timeout_s,
             idle_timeout_s=item.idle_timeout_s,

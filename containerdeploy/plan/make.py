@@ -248,12 +248,14 @@ class _Planner:
     ) -> PlannedStep:
         settled = limits.settle(self.options, use, found, self.catalogue.policy)
         self.above.extend(settled.refused)
+        devices = self._loop_devices(found, name)
         return PlannedStep(
             extension=found,
             network=network,
             **settled.values,
             limits_from=settled.origins,
-            loop_devices=self._loop_devices(found, name),
+            loop_devices=devices,
+            is_pinned=devices > 0 or self.catalogue.policy.speaks_of_extensions,
             at=str(at),
         )
 

@@ -45,7 +45,8 @@ class PlannedComponent:
 class PlannedStep:
     """One run of one extension with what it may use; limits None means the default.
 
-    `loop_devices` is how many it may have at a time: 0 unless that is granted. `at` is where the
+    `loop_devices` is how many it may have at a time: 0 unless that is granted. `is_pinned` means
+    that no other bytes than those that were judged may be run. `at` is where the
     definitions name it, `limits_from` says who set a limit, by the limit's name.
     """
 
@@ -59,6 +60,7 @@ class PlannedStep:
     cpus: float | None = None
     disk_bytes: int | None = None
     loop_devices: int = 0
+    is_pinned: bool = False
     at: str = ""
     limits_from: Mapping[LimitName, str] = NOTHING
 

@@ -127,6 +127,10 @@ class Policy:
     def speaks_of_sources(self) -> bool:
         return any(file.sources.allow is not None or file.sources.deny for file in self.files)
 
+    @property
+    def speaks_of_extensions(self) -> bool:
+        return any(file.extensions.allow is not None or file.extensions.deny for file in self.files)
+
     def ceiling(self, name: CeilingName, usual: int | None) -> int | None:
         """Return what a source may be at most; only the ground can allow more than is usual."""
         values = [usual]

@@ -62,7 +62,8 @@ class Step:
     `hosts` is for a `listed` network: `name:port`, `*.name:port`, `1.2.3.4:port` or `[v6]:port`.
     `loop_devices` is how many it may have at a time, by asking the agent. `writes` are the paths of
     the tree that it may change, None for all; with them, `privileged_files` are those below which
-    it may leave files with a setuid or setgid bit or a capability.
+    it may leave files with a setuid or setgid bit or a capability. With `sha256`, the file at
+    `program` has to have that digest, and keeps it as long as the step runs.
     """
 
     id: str
@@ -76,6 +77,8 @@ class Step:
     loop_devices: int = 0
     writes: tuple[str, ...] | None = None
     privileged_files: tuple[str, ...] = ()
+    program: str = ""
+    sha256: str = ""
     limits: Limits = Limits()
 
 
