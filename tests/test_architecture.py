@@ -69,6 +69,7 @@ TABLE = {
             "places",
             "plan",
             "planning",
+            "policy",
             "report",
             "result",
             "selftest",

@@ -3,7 +3,7 @@
 The JSON's keys are stable: keys may be added, none is renamed or removed while `format` is 1.
 
     format, verb, cluster, cluster_path, definitions, definitions_version, source_date_epoch,
-    isolation, warnings,
+    isolation, warnings, policy: [path of a file that holds],
     systems: [{name, image, image_id (null: no engine has it), deployments: [DEPLOYMENT]}]
 
     DEPLOYMENT: name, system, type, location, target (null: the write extension's own affair),
@@ -11,7 +11,7 @@ The JSON's keys are stable: keys may be added, none is renamed or removed while 
     parameters: [{name, value, origin, secret}],
     steps: [{kind, name, path, is_builtin, sha256, interpreter, network, hosts, timeout_s,
     idle_timeout_s, memory_bytes, pids, max_output_bytes, cpus, disk_bytes, tree, output, summary,
-    loop_devices}],
+    loop_devices, limits_from: {limit: who set it}, writes (null: no contract), privileged_files}],
     subsystems: [DEPLOYMENT]
 
 A deployment's steps are in the order of running: check, configure in the system's order, write;
@@ -32,6 +32,7 @@ from containerdeploy.errors import EngineError
 from containerdeploy.helper.admission import refuse_place
 from containerdeploy.network import Network
 from containerdeploy.plan import Parameter, Plan, PlannedDeployment, PlannedSource, PlannedStep
+from containerdeploy.policy import LimitName
 
 _FORMAT = 1
 _AUTO = " (strict with an engine that runs as root, rootless with an ordinary user's)"
@@ -75,6 +76,7 @@ def to_json(plan: Plan, ids: Mapping[str, str | None] | None = None) -> dict[str
         "source_date_epoch": plan.source_date_epoch,
         "isolation": plan.isolation,
         "warnings": list(plan.warnings),
+        "policy": [str(file.path) for file in plan.policy.files],
         "systems": [
             {
                 "name": system.name,
@@ -100,6 +102,7 @@ def to_text(plan: Plan, ids: Mapping[str, str | None] | None = None) -> str:
         f"{plan.verb} the cluster {plan.cluster} ({shown(plan.cluster_path)})",
         f"definitions: {plan.definitions}{version}",
         f"isolation: {plan.isolation}{_AUTO if plan.isolation == 'auto' else ''}",
+        *(f"policy: {shown(file.path)}" for file in plan.policy.files),
         *(f"warning: {warning}" for warning in plan.warnings),
     ]
     for system in plan.systems:
@@ -160,6 +163,9 @@ def _step(step: PlannedStep) -> dict[str, Any]:
         "output": found.sidecar.output if found.kind == "write" else None,
         "summary": found.sidecar.summary,
         "loop_devices": step.loop_devices,
+        "limits_from": dict(step.limits_from),
+        "writes": None if found.sidecar.writes is None else list(found.sidecar.writes),
+        "privileged_files": list(found.sidecar.privileged_files),
     }
 
 
@@ -189,24 +195,30 @@ def _source_text(source: PlannedSource) -> str:
 
 def _step_text(step: PlannedStep) -> str:
     found = step.extension
-    limits = (
-        ("timeout", step.timeout_s, " s"),
-        ("idle timeout", step.idle_timeout_s, " s"),
-        ("memory", step.memory_bytes, " bytes"),
-        ("pids", step.pids, ""),
-        ("output", step.max_output_bytes, " bytes"),
-        ("cpus", step.cpus, ""),
-        ("disk", step.disk_bytes, " bytes"),
-    )
-    told = [
-        f"{name} {amount:g}{unit}" if isinstance(amount, float) else f"{name} {amount}{unit}"
-        for name, amount, unit in limits
-        if amount is not None
-    ]
+    told = [*_limits_text(step)]
+    if found.sidecar.writes is not None:
+        told.append(f"writes {', '.join(found.sidecar.writes) or 'nothing'}")
     if step.loop_devices:
         told.append(f"granted: {step.loop_devices} loop devices")
     origin = "built-in" if found.relative is None else found.relative
     return f"{found.name}.{found.kind} ({', '.join([origin, _network_text(step.network), *told])})"
+
+
+def _limits_text(step: PlannedStep) -> Iterator[str]:
+    """Yield the limits that somebody set, each with who did."""
+    limits: tuple[tuple[LimitName, float | None, str], ...] = (
+        ("timeout", step.timeout_s, " s"),
+        ("idle-timeout", step.idle_timeout_s, " s"),
+        ("memory", step.memory_bytes, " bytes"),
+        ("pids", step.pids, ""),
+        ("max-output", step.max_output_bytes, " bytes"),
+        ("cpu", step.cpus, ""),
+        ("disk", step.disk_bytes, " bytes"),
+    )
+    for name, amount, unit in limits:
+        if amount is not None:
+            number = f"{amount:g}" if isinstance(amount, float) else str(amount)
+            yield f"{name} {number}{unit} from {step.limits_from.get(name, 'the plan')}"
 
 
 def _network_text(network: Network) -> str:

@@ -26,7 +26,7 @@ def test_the_json_has_its_documented_keys(definitions):
     content = to_json(definitions.plan())
     assert set(content) == set(
         "format verb cluster cluster_path definitions definitions_version source_date_epoch "
-        "isolation warnings systems".split()
+        "isolation warnings policy systems".split()
     )
     (deployment,) = content["systems"][0]["deployments"]
     assert set(deployment) == set(
@@ -56,7 +56,8 @@ def test_the_text_shows_where_each_value_came_from(definitions):
 def test_the_text_shows_source_steps_and_target(definitions):
     text = to_text(definitions.plan())
     assert "(from the system's source)" in text
-    assert "configure x.configure (extensions/x.configure, no network, timeout 20 s)" in text
+    step = "configure x.configure (extensions/x.configure, no network, timeout 20 s from "
+    assert f"{step}{definitions.root}/systems/s.yaml:4:28)" in text
     assert f"to        {definitions.root}/out/d.tar" in text
 
 

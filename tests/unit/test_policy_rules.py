@@ -10,6 +10,7 @@ import pytest
 from definitions_world import EMPTY_TAR, Definitions
 
 from containerdeploy import places, policy
+from containerdeploy.commands import plan as plan_command
 from containerdeploy.errors import PlanError, UsageError
 from containerdeploy.policy import Place, Policy, load, read_policy
 
@@ -496,6 +497,24 @@ def test_what_a_source_may_become_is_the_operators_to_widen(world, operator, own
         if said is not None:
             world.rules(f"sources: {{max-expansion: {said}}}" if said else "", path)
     assert world.plan().policy.ceiling("max-expansion", 20) == most
+
+
+def test_the_plan_shows_the_files_the_contracts_and_whose_the_limits_are(world):
+    world.rules("limits: {timeout: {default: 10m}}")
+    world.rules("limits: {pids: {max: 9}}", world.own)
+    world.definitions.extension("own.configure", "writes: [/etc/own]\nmemory: 1G\n")
+    planned = world.plan()
+    text = plan_command.to_text(planned)
+    for name in ("operator.yaml", "own.yaml"):
+        assert f"policy: {world.operator.parent / name}" in text.splitlines()
+    assert "writes /etc/own" in text
+    assert f"timeout 600 s from {world.operator}:1:29" in text
+    assert "memory 1073741824 bytes from own.configure.yaml" in text
+    shown = plan_command.to_json(planned)
+    assert shown["policy"] == [str(world.operator), str(world.own)]
+    step = shown["systems"][0]["deployments"][0]["steps"][0]
+    assert (step["writes"], step["privileged_files"]) == (["/etc/own"], [])
+    assert step["limits_from"]["pids"] == f"{world.own}:1:22"
 
 
 def test_without_any_file_everything_but_privileges_is_allowed(world):
