@@ -13,6 +13,7 @@ from containerdeploy.planning import read_policy
 from containerdeploy.result import is_live, liveness
 
 SETTLING_S = 600.0
+UNFINISHED = (".*.new", "programs/.*.new")  # caches that were being written
 
 
 def run_cleanup(engine: str, image: str | None) -> str:
@@ -67,6 +68,11 @@ def _store(engine: Engine, image: str) -> Iterator[str]:
 
 def _here(home: Path) -> Iterator[str]:
     """Staging directories lie beside targets; the records of dead runs tell where those were."""
+    for pattern in UNFINISHED:
+        for file in home.glob(pattern):
+            if time.time() - file.stat().st_mtime > SETTLING_S:
+                file.unlink(missing_ok=True)
+                yield f"removed {file}"
     for run in sorted((home / "runs").glob("*")):
         if is_live(run):
             continue

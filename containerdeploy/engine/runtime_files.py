@@ -4,6 +4,7 @@ import errno
 import os
 from contextlib import suppress
 
+_FULL = 0o700
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -66,8 +67,13 @@ def _move_up(inside: int, child: str, top: int, number: int) -> int:
 
 
 def _open(parent: int, name: str) -> int:
+    """Open a directory so that what is in it can be removed, where it is ours to say so."""
     try:
-        return os.open(name, _DIRECTORY, dir_fd=parent)
+        directory = os.open(name, _DIRECTORY, dir_fd=parent)
     except PermissionError:
         os.chmod(name, 0o700, dir_fd=parent)
-        return os.open(name, _DIRECTORY, dir_fd=parent)
+        directory = os.open(name, _DIRECTORY, dir_fd=parent)
+    if os.fstat(directory).st_mode & _FULL != _FULL:
+        with suppress(PermissionError):
+            os.fchmod(directory, _FULL)
+    return directory

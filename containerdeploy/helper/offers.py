@@ -70,6 +70,6 @@ def _answer(engine: Engine, container: ContainerId) -> str | None:
 
 def _keep(kept: Path, text: str) -> None:
     kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = kept.with_name(f".{kept.name}-{os.getpid()}")
+    unfinished = kept.with_name(f".{kept.name}-{os.getpid()}.new")
     unfinished.write_text(text, encoding="utf-8")
     unfinished.rename(kept)

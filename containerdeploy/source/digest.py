@@ -69,6 +69,8 @@ def _remember(cache: Path, key: str, value: str) -> None:
     newest = dict(list(held.items())[-_MAX_ENTRIES:])
     with contextlib.suppress(OSError):
         cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile("w", dir=cache.parent, delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=cache.parent, prefix=f".{cache.name}-", suffix=".new", delete=False
+        ) as file:
             json.dump(newest, file)
         Path(file.name).replace(cache)

@@ -66,11 +66,16 @@ def test_what_a_dead_run_left_is_taken_away(world: World, site: Site) -> None:
     leave(store / "tmp" / "dead")
     site.give(staging)
     site.give(store / "tmp" / "dead")
+    unfinished = site.home / ".digests.json-x.new"
+    unfinished.touch()
+    os.utime(unfinished, (0, 0))
+    site.give(unfinished)
     if site.is_api:
         orphan(site, f"{host_id()}:{record}")
     cleaned = world.command("cleanup")
     assert cleaned.code == 0, str(cleaned)
     assert f"removed {staging}" in cleaned.out
+    assert f"removed {unfinished}" in cleaned.out
     assert "removed 1 unfinished workspace from the store" in cleaned.out
     assert site.left_since(before) == {}
     assert "nothing was left behind" in world.command("cleanup").out

@@ -120,7 +120,7 @@ def locks(store: Path | None) -> frozenset[str]:
 
 def temporary(home: Path) -> frozenset[str]:
     """Files of the records that are there while their runs go on."""
-    patterns = ("runs/*/nonce-*", "runs/*/.*.new", "tmp*", "programs/.*", ".*.new")
+    patterns = ("runs/*/nonce-*", "runs/*/.*.new", ".*.new", "programs/.*.new")
     return frozenset(str(path) for pattern in patterns for path in home.glob(pattern))
 
 
