@@ -71,7 +71,7 @@ class Connection:
         """Return what to wait for on the client's side and on the host's."""
         client = WRITE if self._to_client else 0
         is_asking = self._is_proxied and self._wanted is None
-        may_say = self._is_open or is_asking
+        may_say = self._is_open or is_asking or self._refused != ""
         if may_say and not self._client_ended and len(self._to_upstream) < BUFFER:
             client |= READ
         if not self._is_open:
@@ -132,7 +132,11 @@ class Connection:
             self._connect_next("no answer")
 
     def refuse(self, why: str, status: int) -> None:
-        """Say no: to a proxy's client in words, to another by hanging up."""
+        """Say no: to a proxy's client in words, to another by hanging up.
+
+        What the client still says is thrown away until it ends: were it left unread, the kernel
+        would take the words back.
+        """
         self._refused = self._refused or why
         self._wanted = self._wanted or Host(name="", port=0)
         if not self._is_proxied or self._is_open:
@@ -143,12 +147,13 @@ class Connection:
             f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: text/plain\r\n"
             f"Content-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}"
         ).encode("ascii", "replace")
-        self._client_ended = self._upstream_ended = True
+        self._to_upstream.clear()
+        self._upstream_ended = True
 
     @property
     def is_drained(self) -> bool:
         """Whether all that the client will ever say has been passed on."""
-        return self._client_ended and not self._to_upstream
+        return self._refused != "" or (self._client_ended and not self._to_upstream)
 
     def told(self) -> Told:
         wanted = self._wanted or Host(name="", port=0)
@@ -181,7 +186,9 @@ class Connection:
         data = self.client.recv(BUFFER)
         if not data:
             self._client_ended = True
-            self.is_over = not self._is_open
+            self.is_over = not self._is_open and not self._to_client
+        elif self._refused:
+            return
         elif self._is_open:
             self.deadline = now + IDLE_S
             self._take(data)
@@ -279,7 +286,7 @@ class Connection:
             self._end(self.upstream)
         if self._upstream_ended and not self._to_client:
             self._end(self.client)
-            is_answered = self._body is not None or self._refused != ""
+            is_answered = self._body is not None and not self._refused
             self.is_over |= is_answered or (self._client_ended and not self._to_upstream)
 
     @staticmethod

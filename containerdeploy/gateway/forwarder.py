@@ -111,6 +111,7 @@ class Forwarder:
             if self._ends_at and (now > self._ends_at or self._is_drained(ready)):
                 break
         for connection in self._connections.values():
+            connection.close()
             self._reports.tell(connection)
         self._reports.finish()
 

@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from os import environ
 from typing import Any
 
@@ -64,7 +64,7 @@ class Served:
         self._line, theirs = socket.socketpair()
         self._theirs = theirs
         self.died: list[BaseException] = []
-        self._thread = threading.Thread(target=self._run, args=(listeners, [host]))
+        self._thread = threading.Thread(target=self._run, args=(listeners, [host]), daemon=True)
         self._thread.start()
 
     def _run(self, listeners: dict[socket.socket, Door], hosts: Sequence[Host]) -> None:
@@ -92,11 +92,9 @@ class Served:
 
 @contextmanager
 def running() -> Iterator[Served]:
-    with ExitStack() as stack:
-        upstream = Upstream()
-        stack.callback(upstream.listener.close)
-        served = Served(upstream)
-        yield served
+    upstream = Upstream()
+    with upstream.listener:
+        yield Served(upstream)
 
 
 def answer(client: socket.socket, *pieces: bytes) -> bytes:
@@ -138,6 +136,14 @@ def test_a_request_may_come_in_pieces(pieces: int) -> None:
         assert answer(served.client(), *parts).endswith(b"\r\n\r\nok")
         served.end()
     assert served.upstream.got == [b"hello"]
+
+
+def test_who_sends_much_to_a_host_that_is_not_listed_hears_why() -> None:
+    with running() as served:
+        request = b"PUT http://evil.example/ HTTP/1.1\r\nContent-Length: 3000000\r\n\r\n"
+        assert answer(served.client(), request, bytes(3_000_000)).startswith(b"HTTP/1.1 403 ")
+        told = served.end()
+    assert told[-1]["totals"] == dict.fromkeys(told[-1]["totals"], 0) | {"refused": 1}
 
 
 def test_two_requests_at_once_are_refused() -> None:
