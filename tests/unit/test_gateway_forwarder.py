@@ -5,6 +5,7 @@ import random
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from os import environ
@@ -20,6 +21,7 @@ from containerdeploy.gateway.hosts import Host, parse
 ROUNDS = int(environ.get("CONTAINERDEPLOY_FUZZ_ROUNDS", "150"))
 SEED = 20260607
 PATIENCE_S = 20.0
+SETTLED_S = 3.0
 CHUNKED = "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
 
 
@@ -31,6 +33,12 @@ class Upstream:
         self.port = self.listener.getsockname()[1]
         self.got: list[bytes] = []
         threading.Thread(target=self._serve, daemon=True).start()
+
+    def settle(self, number: int) -> None:
+        """Wait until that many have been heard to their ends; not for what was cut off."""
+        deadline = time.monotonic() + SETTLED_S
+        while len(list(filter(None, self.got))) < number and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     def _serve(self) -> None:
         with suppress(OSError):
@@ -87,6 +95,7 @@ class Served:
         for door in self._doors:
             door.close()
         assert self.died == []
+        self.upstream.settle(sum(one["connection"]["sent_bytes"] > 0 for one in told[:-1]))
         return told
 
 
