@@ -16,10 +16,11 @@ from containerdeploy.frozen import frozen
 BLOCK_BYTES = 512
 INODE_BYTES = 512  # what any entry costs at least
 MAX_OPEN = 200  # directories at a time
+MOST_HELD = 20_000  # open files and mappings to look at
 
 
 class Unmeasurable(Exception):
-    """Directories far down are being moved, or the measuring was called off."""
+    """Directories far down are being moved, too much is open, or the measuring was called off."""
 
 
 @frozen
@@ -102,28 +103,38 @@ def _entries(path: str, is_wanted: Callable[[], bool]) -> Iterator[os.stat_resul
                 if stat.S_ISDIR(found.st_mode):
                     levels.append(_Level(name, levels[-1].descriptor))
                     if len(levels) > MAX_OPEN:
-                        levels[-MAX_OPEN - 1].close()
+                        levels[-MAX_OPEN - 1].lay_by()
     finally:
         for level in levels:
             level.close()
 
 
 class _Level:
-    """A directory on the way down, and the names that are still to be looked at."""
+    """A directory on the way down, and the names that are still to be looked at.
+
+    They are read as they are wanted: there may be millions.
+    """
 
     def __init__(self, name: str, parent: int | None = None) -> None:
         self.descriptor = trees.open_directory(name, parent)
         try:
             self.identity = trees.identity(self.descriptor)
-            self._names = os.listdir(self.descriptor)
+            self._entries = os.scandir(self.descriptor)
+            self._names: Iterator[str] = (entry.name for entry in self._entries)
         except OSError:
-            self.close()
+            os.close(self.descriptor)
             raise
 
     def next(self) -> str | None:
-        return self._names.pop() if self._names else None
+        return next(self._names, None)
+
+    def lay_by(self) -> None:
+        """Hold no descriptor for now."""
+        self._names = iter(list(self._names))
+        self.close()
 
     def close(self) -> None:
+        self._entries.close()
         if self.descriptor >= 0:
             os.close(self.descriptor)
         self.descriptor = -1
@@ -143,13 +154,15 @@ def _leave(levels: list[_Level]) -> None:
 
 def _held_open(is_wanted: Callable[[], bool]) -> Iterator[os.stat_result]:
     """Yield the regular files that have no name any more and are open or mapped in the room."""
+    held = 0
     for process in filter(str.isdigit, os.listdir("/proc")):
         if not _is_confined(process):
             continue
         for kind in ("fd", "map_files"):
             with suppress(OSError):  # it ended, or an ordinary user may not look at mappings
                 for name in os.listdir(f"/proc/{process}/{kind}"):
-                    if not is_wanted():
+                    held += 1
+                    if held > MOST_HELD or not is_wanted():
                         raise Unmeasurable
                     with suppress(OSError):
                         found = os.stat(f"/proc/{process}/{kind}/{name}")

@@ -11,6 +11,14 @@ from containerdeploy import wire
 pytestmark = pytest.mark.kernel
 MIB = 1 << 20
 LITTLE = wire.Limits(disk_bytes=4 * MIB, grace_s=0.3, timeout_s=60)
+HOARD = """python3 -c '
+import os, time
+for _ in range(3900): os.open("/dev/null", os.O_RDONLY)
+if all(os.fork() for _ in range(6)):
+    held = os.open("/tree/big", os.O_RDWR | os.O_CREAT)
+    os.unlink("/tree/big")
+    os.write(held, bytes(9000000))
+time.sleep(30)'"""
 FILLERS = {
     "one file": "head -c 9000000 /dev/zero > big",
     "many files": "head -c 4000 /dev/zero > f; for n in $(seq 3000); do cp f f$n; done",
@@ -20,6 +28,7 @@ FILLERS = {
     "a file without a name": "exec 9> big; rm big; head -c 9000000 /dev/zero >&9; sleep 9",
     "a directory that moves": "mkdir a; head -c 9000000 /dev/zero > a/b; "
     "while :; do mv a c; mv c a; done",
+    "behind thousands of open files": HOARD,
     "deep down": "for n in $(seq 500); do mkdir d; cd d; done; "
     "head -c 9000000 /dev/zero > f; sleep 9",
 }
