@@ -8,6 +8,8 @@ from containerdeploy.plan.model import Plan, PlannedDeployment, PlannedStep
 
 def refusals(plan: Plan) -> Iterator[str]:
     """Yield a line for everything in the plan that a rule refuses: who asks, for what, why not."""
+    for why in policy.isolation(plan.policy, plan.isolation):
+        yield f"--isolation: {plan.isolation}: {why}"
     for system in plan.systems:
         for one, is_subsystem in _every(system.deployments, is_subsystem=False):
             yield from _sources(plan, one)

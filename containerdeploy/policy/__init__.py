@@ -10,6 +10,7 @@ engines.py which rules refuse an engine or an image: known once the engine answe
 from containerdeploy.policy.engines import Place as Place
 from containerdeploy.policy.engines import refuse_place as refuse_place
 from containerdeploy.policy.judge import extension as extension
+from containerdeploy.policy.judge import isolation as isolation
 from containerdeploy.policy.judge import limit as limit
 from containerdeploy.policy.judge import network as network
 from containerdeploy.policy.judge import source as source

@@ -46,6 +46,14 @@ def network(policy: Policy, wanted: Network) -> Iterator[str]:
                 yield f"{reason} ({host})" if wanted.mode == "listed" else reason
 
 
+def isolation(policy: Policy, wanted: str) -> Iterator[str]:
+    """Yield what refuses a mode of isolation; `auto` may become any but compat."""
+    for mode in ("strict", "rootless") if wanted == "auto" else (wanted,):
+        for file in policy.files:
+            if reason := file.isolation.against(mode.__eq__):
+                yield f"{reason} ({mode})" if wanted == "auto" else reason
+
+
 def limit(policy: Policy, name: LimitName, value: float) -> Iterator[str]:
     """Yield what refuses a limit that somebody asked for: one that is above the most."""
     most = policy.most(name)

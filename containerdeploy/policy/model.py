@@ -84,6 +84,7 @@ class PolicyFile:
     images: Rules = Rules()
     sources: Rules = Rules()
     networks: Rules = Rules()
+    isolation: Rules = Rules()
     extensions: Rules = Rules()
     loop: tuple[Devices, ...] | None = None
     not_loop: tuple[Devices, ...] = ()

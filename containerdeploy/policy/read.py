@@ -35,7 +35,9 @@ from containerdeploy.policy.model import (
     Rules,
 )
 
-_SECTIONS = ("engines", "images", "sources", "networks", "extensions", "grants", "limits")
+_SECTIONS = (
+    *("engines", "images", "sources", "networks", "isolation", "extensions", "grants", "limits"),
+)
 _CEILINGS = ("max-size", "max-expansion", "max-members")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 Fault = Callable[[str], str | None]
@@ -116,6 +118,7 @@ def _file(path: Path, node: Node, complaints: Complaints) -> PolicyFile:
         images=section("images", words.image_fault),
         sources=section("sources", words.source_fault, *_CEILINGS),
         networks=section("networks", words.network_fault),
+        isolation=section("isolation", words.isolation_fault),
         extensions=section("extensions", words.extension_fault, "require-writes"),
         loop=loop,
         not_loop=not_loop,

@@ -5,6 +5,7 @@ import re
 from containerdeploy.network import host_fault
 
 FLAVOURS = ("docker", "podman", "local")
+MODES = ("strict", "rootless", "compat")
 BUILT_IN = "built-in"
 DIGEST = "sha256:"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -46,6 +47,11 @@ def network_fault(word: str) -> str | None:
     if host and port and not host_fault(usual):
         return None
     return "has to be none, full, or a host and a port, such as *.example.org:443"
+
+
+def isolation_fault(word: str) -> str | None:
+    """Return what is wrong with a word about isolation, None where nothing is."""
+    return None if word in MODES else f"has to be one of {', '.join(MODES)}"
 
 
 def _digest_fault(word: str) -> str | None:

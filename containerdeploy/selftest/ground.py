@@ -14,7 +14,7 @@ from containerdeploy import deploy, images, planning, wire
 from containerdeploy.engine import Engine
 from containerdeploy.engine.choose import open_engine
 from containerdeploy.frozen import NOTHING, frozen
-from containerdeploy.helper import sweep
+from containerdeploy.helper import admission, sweep
 from containerdeploy.plan import Isolation, Options
 from containerdeploy.result import Happening, Heard, RunResult
 from containerdeploy.selftest import sample
@@ -176,6 +176,8 @@ def opened(choice: str, image: str | None, isolation: Isolation) -> Iterator[Gro
         home.mkdir()
         chosen = open_engine(choice, home)
         stack.callback(chosen.engine.close)
+        asked = {images.full_name(image or images.HELPER): "selftest"}
+        admission.refuse(planning.read_policy(), chosen.engine, asked)
         store = f"containerdeploy-selftest-{secrets.token_hex(6)}"
         stack.callback(chosen.engine.remove_volume, store)
         name = images.full_name(image or images.HELPER)

@@ -208,6 +208,27 @@ def test_a_write_extension_for_another_host_has_the_network_judged_too(world):
     assert "clusters/c.yaml:7:15" in line
 
 
+@pytest.mark.parametrize(
+    ("rules", "wanted", "allowed"),
+    [
+        ("deny: [compat]", "compat", False),
+        ("deny: [compat]", "auto", True),
+        ("allow: [strict]", "strict", True),
+        ("allow: [strict]", "rootless", False),
+        ("allow: [strict]", "auto", False),
+        ("allow: [strict, rootless]", "auto", True),
+        ("allow: [strict, rootless]", "compat", False),
+    ],
+)
+def test_a_mode_of_isolation_can_be_refused(world, rules, wanted, allowed):
+    world.rules(f"isolation: {{{rules}}}")
+    if allowed:
+        assert world.plan(isolation=wanted).isolation == wanted
+    else:
+        (line,) = world.refused(isolation=wanted)
+        assert line.startswith(f"--isolation: {wanted}: {world.operator}:1:")
+
+
 def step(world, **options):
     return world.plan(**options).systems[0].deployments[0].configure[0]
 
@@ -354,6 +375,7 @@ def test_contracts_are_required_of_who_can_write_a_tree(world):
         ("networks: {allow: [some]}", "has to be none, full, or a host and a port"),
         ("networks: {allow: ['a.org']}", "a host and a port"),
         ("networks: {allow: ['*']}", "a host and a port"),
+        ("isolation: {deny: [compact]}", "'compact' has to be one of strict, rootless, compat"),
         ("extensions: {allow: [mine]}", "has to be built-in, an absolute path"),
         ("extensions: {require-writes: maybe}", "true or false"),
         ("limits: {time: {max: 1h}}", "did you mean 'timeout'?"),
