@@ -45,6 +45,7 @@ class Deploying:
         self._name = name
         self._tree = LayeredTree(shop.identity, shop.workspace, name)
         self._epoch = shop.job.source_date_epoch
+        self._sources: list[str] = []
         self._bases: list[int] = []  # descriptors that keep them from being dropped
 
     def close(self) -> None:
@@ -107,6 +108,9 @@ class Deploying:
             step.cached = True
             parts = self._deployment.components or (plain,)
             infos = [self._base(step, unpack, part) for part in reversed(parts)]
+            self._sources = [self._shop.store.base_directory(info.sha256) for info in infos]
+            for base in self._sources:
+                self._shop.keeper.add(base)
             if self._epoch is None:
                 self._epoch = max(0, *(info.newest_mtime for info in infos))
             sheets = [
@@ -222,6 +226,7 @@ class Deploying:
 
     def _write(self, write: wire.Step, parent: Parent | None) -> None:
         writable = write.tree == "writable"
+        self._shop.keeper.show(self._sources)
         with self._step(write) as step, ExitStack() as stack:
             layer = self._tree.add_layer() if writable else ""
             tree = stack.enter_context(self._tree.mounted(writable=writable))

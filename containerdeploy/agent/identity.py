@@ -56,7 +56,7 @@ class Identity:
 
 def natural_mode() -> wire.Mode:
     """Return the best mode that this process's own place allows."""
-    return "strict" if _mapped_ids() == [(0, ALL)] else "rootless"
+    return "strict" if mapped_ids() == [(0, ALL)] else "rootless"
 
 
 def establish(mode: wire.Mode) -> Identity:
@@ -67,7 +67,7 @@ def establish(mode: wire.Mode) -> Identity:
     if mode == "compat":
         return Identity(mode=mode, descriptor=-1, base=0, count=COUNT)
     # An extent must lie within one extent of the parent's map: hand ours on as they are.
-    descriptor = _new_user_namespace([(start, start, length) for start, length in _mapped_ids()])
+    descriptor = _new_user_namespace([(start, start, length) for start, length in mapped_ids()])
     return Identity(mode=mode, descriptor=descriptor, base=0, count=mapped_count())
 
 
@@ -80,10 +80,10 @@ def _may_raise_interfaces() -> bool:
 
 def mapped_count() -> int:
     """Return how many ids of our own user namespace are somebody outside it."""
-    return sum(length for _, length in _mapped_ids())
+    return sum(length for _, length in mapped_ids())
 
 
-def _mapped_ids() -> list[tuple[int, int]]:
+def mapped_ids() -> list[tuple[int, int]]:
     """The ids of our own user namespace that are somebody outside it, as (first, how many)."""
     with open("/proc/self/uid_map", encoding="ascii") as stream:
         rows = [[int(word) for word in line.split()] for line in stream]

@@ -11,6 +11,7 @@ from containerdeploy.agent.audit import Audit
 from containerdeploy.agent.deployment import deploying
 from containerdeploy.agent.events import Emitter, claim_stdout
 from containerdeploy.agent.failures import StepFailed, told
+from containerdeploy.agent.kept import Keeper
 from containerdeploy.agent.lease import Lease, LeaseLost
 from containerdeploy.agent.process import Runner
 from containerdeploy.agent.step import DEFINITIONS_CLONE, EXTENSIONS_PLACE, Workshop
@@ -99,7 +100,10 @@ def _work(
             groups=groups,
             identity=who,
             store=store,
-            unpacker=Unpacker(emitter, lease, runner, groups, rootless=who.rootless),
+            unpacker=Unpacker(
+                emitter, lease, runner, groups, rootless=who.rootless, extensions=EXTENSIONS_PLACE
+            ),
+            keeper=Keeper(EXTENSIONS_PLACE, keeps=who.rootless),
             workspace=stack.enter_context(store.workspace(job.run)),
             memory_bytes=_memory_bytes(),
         )

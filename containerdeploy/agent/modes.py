@@ -68,9 +68,10 @@ def weaker(identity: Identity) -> list[str]:
     told = []
     if identity.rootless:
         told.append("extensions run as the user who started the run, in a user namespace")
-        told.append("device nodes in a source are left out")
+        told.append("device nodes of a source are empty files to extensions, with a mark")
     if identity.count < COUNT:
-        told.append(f"only {identity.count} user id is mapped: owners can't be kept")
+        words = "foreign owners are kept as marks, and can't be given"
+        told.append(f"only {identity.count} user id is mapped: {words}")
     if identity.is_real_root:
         told.append(
             "extensions run as real root: capabilities, read-only mounts and the system call "
@@ -112,4 +113,5 @@ def _try(identity: Identity, store: Store) -> None:
         tree.set_bases([base])
         tree.add_layer()
         with tree.mounted(writable=True):
-            return
+            if identity.rootless:  # what can't be made is kept so
+                os.setxattr(base, "user.containerdeploy.trial", b"")

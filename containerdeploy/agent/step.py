@@ -14,6 +14,7 @@ from containerdeploy.agent.ending import Ending
 from containerdeploy.agent.events import Emitter
 from containerdeploy.agent.failures import StepFailed
 from containerdeploy.agent.identity import Identity
+from containerdeploy.agent.kept import Keeper
 from containerdeploy.agent.layers import LayeredTree
 from containerdeploy.agent.lease import Lease
 from containerdeploy.agent.process import Runner, Sink, Task
@@ -39,6 +40,7 @@ class Workshop:
     identity: Identity
     store: Store
     unpacker: Unpacker
+    keeper: Keeper
     workspace: str
     memory_bytes: int
 

@@ -1,8 +1,9 @@
 """The store: sources unpacked once, and what a run needs while it lives.
 
-    bases/<sha256>/tree       an unpacked source (<sha256>-<count>-ids where its owners could not
-                              all be kept); beside it info.json, manifest (what it is made of) and,
-                              once it has been verified, contents (digests of what is in it)
+    bases/<sha256>/tree       an unpacked source (<sha256>-marked-<ids> where its devices and
+                              foreign owners are marks, see kept.py); beside it info.json, manifest
+                              (what it is made of) and, once it has been verified, contents
+                              (digests of what is in it)
     tmp/<workspace>/          upper layers, work, staging; `lock` is held by the agent that uses it
     locks/                    a file for each base, and for tmp, while somebody works on it
 
@@ -53,7 +54,7 @@ class BaseInfo:
 class Store:
     """The directory that all agents of an engine share."""
 
-    def __init__(self, root: str, lease: Lease, *, ids: int = identities.COUNT) -> None:
+    def __init__(self, root: str, lease: Lease, *, ids: int = identities.ALL) -> None:
         """Open it; `ids` is how many user ids an unpacked tree's owners can be."""
         self.root = root
         self._lease = lease
@@ -197,8 +198,8 @@ class Store:
 
 
 def base_name(sha256: str, ids: int) -> str:
-    """Keep a tree whose owners were lost apart from the whole one that more ids can make."""
-    return sha256 if ids >= identities.COUNT else f"{sha256}-{ids}-ids"
+    """Keep a tree whose devices and owners are marks apart from the one that real root makes."""
+    return sha256 if ids >= identities.ALL else f"{sha256}-marked-{ids}"
 
 
 def new_info(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from containerdeploy import wire
-from containerdeploy.agent import confine, powers
+from containerdeploy.agent import confine, kept, powers
 from containerdeploy.agent import manifest as manifests
 from containerdeploy.agent import room as rooms
 from containerdeploy.agent import survey as surveys
@@ -31,6 +31,7 @@ CHUNK_BYTES = 1 << 20
 PROGRESS_S = 0.2
 TARGET = "/target"
 LISTING = "/listing"
+KEPT = "/kept"
 END_OF_ARCHIVE = "** Block of NULs **"  # else it says End of File
 DECOMPRESSORS: dict[str, tuple[str, ...]] = {
     "gz": ("igzip", "pigz", "gzip"),
@@ -51,16 +52,27 @@ class _Watch:
 
 
 class Unpacker:
-    """Unpacks one archive; `rootless` says that devices and foreign owners can't be made."""
+    """Unpacks one archive; `rootless` says that devices and foreign owners can't be made.
+
+    They are marked then by what lies in the directory `extensions`.
+    """
 
     def __init__(
-        self, emitter: Emitter, lease: Lease, runner: Runner, groups: Groups, *, rootless: bool
+        self,
+        emitter: Emitter,
+        lease: Lease,
+        runner: Runner,
+        groups: Groups,
+        *,
+        rootless: bool,
+        extensions: str,
     ) -> None:
         self._emitter = emitter
         self._lease = lease
         self._runner = runner
         self._groups = groups
         self._rootless = rootless
+        self._extensions = extensions
 
     def unpack(
         self, step: str, source: wire.Source, target: str, limits: wire.Limits
@@ -73,6 +85,8 @@ class Unpacker:
         bound = Bounds(target, source, rootless=self._rootless)
         complaints = Complaints(rootless=self._rootless)
         watch = _Watch(bound=bound, complaints=complaints)
+        if self._rootless:
+            os.mkdir(_beside(target, kept.NAME), 0o700)
         with _listing(target) as listing:
             ending, digest = self._run_tar(step, source, (target, listing), limits, watch)
             is_whole = END_OF_ARCHIVE in _read(listing)
@@ -86,7 +100,7 @@ class Unpacker:
         if complaints.losses:
             words = f"{complaints.losses} times a member can't be as it is for an ordinary user"
             self._emitter.note(step, words)
-        manifest = Writer(f"{os.path.dirname(target)}/{manifests.NAME}")
+        manifest = Writer(_beside(target, manifests.NAME))
         found = bound.survey(range(began_ns, time.time_ns() + 1), manifest)
         surveys.settle(target, found)
         return found
@@ -101,11 +115,7 @@ class Unpacker:
     ) -> tuple[Ending, str]:
         read, write = os.pipe()
         feeder = _Feeder(source, write, self._lease, self._progress(step, source.size_bytes))
-        binds = (
-            rooms.Bind(source=source, target=target, read_only=False)
-            for source, target in zip(places, (TARGET, LISTING), strict=True)
-        )
-        room = rooms.Room(binds=tuple(binds), proc=False)
+        room = rooms.Room(binds=tuple(self._binds(*places)), proc=False)
         try:
             with self._groups.group(limits) as group:
                 confinement = confine.Confinement(
@@ -116,7 +126,7 @@ class Unpacker:
                 )
                 task = Task(
                     step=step,
-                    argv=_tar(source.compression),
+                    argv=_tar(source.compression, marking=self._rootless),
                     environment={"PATH": PATH, "LC_ALL": "C"},
                     limits=limits,
                     confinement=confinement,
@@ -128,6 +138,14 @@ class Unpacker:
         finally:
             feeder.close()
         return ending, feeder.digest()
+
+    def _binds(self, target: str, listing: str) -> Iterator[rooms.Bind]:
+        yield rooms.Bind(source=target, target=TARGET, read_only=False)
+        yield rooms.Bind(source=listing, target=LISTING, read_only=False)
+        if self._rootless:
+            beside = _beside(target, kept.NAME)
+            yield rooms.Bind(source=beside, target=KEPT, read_only=False)
+            yield rooms.Bind(source=self._extensions, target=wire.EXTENSIONS)
 
     def _progress(self, step: str, total: int) -> Callable[[int], None]:
         last = time.monotonic()
@@ -204,13 +222,17 @@ class _Feeder:
         return self._hash.hexdigest()
 
 
-def _tar(compression: wire.Compression) -> tuple[str, ...]:
+def _tar(compression: wire.Compression, *, marking: bool) -> tuple[str, ...]:
     argv = [_tool("tar"), "--extract", "--file=-", f"--directory={TARGET}", "--numeric-owner"]
     argv += ["--same-owner", "--preserve-permissions", "--acls", "--xattrs", "--xattrs-include=*"]
     # For the sake of one line: an archive that was cut between two members is no error to tar.
     argv += ["--block-number", f"--index-file={LISTING}"]
-    if compression != "none":
-        argv.append(f"--use-compress-program={_tool(*DECOMPRESSORS[compression])} -d")
+    filters = [_tool(*DECOMPRESSORS[compression])] if compression != "none" else []
+    if marking:
+        marks = f"{wire.EXTENSIONS}/_marks.py"
+        filters = [_tool("python3"), "-S", marks, kept.as_words(), KEPT, *filters]
+    if filters:
+        argv.append(f"--use-compress-program={' '.join(filters)} -d")
     return tuple(argv)
 
 
@@ -227,10 +249,14 @@ def _tool(*names: str) -> str:
     )
 
 
+def _beside(target: str, name: str) -> str:
+    return f"{os.path.dirname(target)}/{name}"
+
+
 @contextmanager
 def _listing(target: str) -> Iterator[str]:
     """Make a file beside `target` for what tar lists; gone afterwards."""
-    path = f"{os.path.dirname(target)}/listing"
+    path = _beside(target, "listing")
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
         yield path

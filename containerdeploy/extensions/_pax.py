@@ -9,6 +9,7 @@ import struct
 
 TYPE_CHECKING = False  # typing takes as long to load as all else here together
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 
     class Source(Protocol):
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
         def write(self, data: bytes | memoryview, /) -> object:
             """Take all of them before the memory is used again."""
+
+    Restore = Callable[[dict[bytes, bytes], bytes], bytes]
 
 
 BLOCK = 512
@@ -48,29 +51,37 @@ ACL_TAGS = {
 }
 
 
-def settle(source: "Source", target: "Sink") -> None:
+def settle(source: "Source", target: "Sink", restore: "Restore | None" = None) -> None:
     """Copy a pax archive, its extended headers in their one form; EOFError when it is cut short.
 
-    All else is passed on as it was read, in large pieces. The padding at the end is tar's usual
-    one, whatever the size of the records that the archive comes in.
+    All else is passed on as it was read, in large pieces, but for what `restore` makes of a member:
+    it gets its records and header and gives what they shall be. One that has no data afterwards
+    loses it. The padding at the end is tar's usual one, whatever the size of the records that the
+    archive comes in.
     """
-    window = _Window(source, target)
-    real_size = None
+    window = Window(source, target)
     while any(header := window.peek(BLOCK)):
-        size = int(header[124:136].strip(b" \0") or b"0", 8)
+        extended, size = b"", number(header[124:136])
+        records: dict[bytes, bytes] = {}
         if header[156:157] == EXTENDED:
-            records = _parse(window.peek(BLOCK + _padded(size))[BLOCK : BLOCK + size])
-            real_size = records.get(b"size")
-            window.replace(BLOCK + _padded(size), _extended_header(header, records))
-            continue
-        window.keep(BLOCK)
-        if header[156] not in WITHOUT_DATA:
-            window.keep(_padded(size if real_size is None else int(real_size)))
-        real_size = None
+            extended, before = header, BLOCK + padded(size)
+            block = window.peek(before + BLOCK)
+            records = dict(parse(block[BLOCK : BLOCK + size]))
+            header, size = block[before:], number(block[before:][124:136])
+        had_data, size = header[156] not in WITHOUT_DATA, int(records.get(b"size", size))
+        new = restore(records, header) if restore else header
+        if extended or new != header:
+            head = _extended_header(extended, records) if records else b""
+            window.replace((before if extended else 0) + BLOCK, head + new)
+        else:
+            window.keep(BLOCK)
+        if had_data:
+            keep = new[156] not in WITHOUT_DATA
+            window.keep(padded(size)) if keep else window.drop(padded(size))
     window.end(has_end=bool(header))
 
 
-class _Window:
+class Window:
     """A part of the stream in memory: what is before `_at` is seen, and what is kept of it goes on
     to the target from `_start`."""
 
@@ -107,6 +118,22 @@ class _Window:
         self._at += size
         self._start = self._at
 
+    def drop(self, size: int) -> None:
+        """Leave out the next bytes."""
+        while size > 0:
+            piece = min(size, CHUNK_BYTES)
+            if not self.peek(piece):
+                raise EOFError(CUT_SHORT)
+            self.replace(piece, b"")
+            size -= piece
+
+    def pass_on_the_rest(self) -> None:
+        """Let through all that is left, as it is."""
+        self._at = self._end
+        while self._read(1):
+            self._at = self._end
+        self._flush()
+
     def end(self, *, has_end: bool) -> None:
         """Pass on what is left; where the archive has an end of zeros, write one of our own."""
         self._flush()
@@ -138,19 +165,38 @@ class _Window:
         self._passed += len(data)
 
 
-def _padded(size: int) -> int:
+def padded(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
-def _parse(body: bytes) -> dict[bytes, bytes]:
-    """Read records, each `LENGTH KEY=VALUE` and a newline, the length counting all of it."""
-    records = {}
-    while body:
-        length = int(body.partition(b" ")[0])
-        key, _, value = body[:length].partition(b" ")[2].partition(b"=")
-        records[key] = value[:-1]
-        body = body[length:]
+def number(field: bytes) -> int:
+    """Read a header's number: octal, or in GNU's form for what octal can't hold; ValueError."""
+    if field[0] == 0x80:
+        return int.from_bytes(field[1:])
+    return int(field.strip(b" \0") or b"0", 8)
+
+
+def parse(body: bytes) -> "list[tuple[bytes, bytes]]":
+    """Read records, each `LENGTH KEY=VALUE` and a newline, the length counting all of it.
+
+    Raises ValueError for what is none.
+    """
+    records, at = [], 0
+    while at < len(body):
+        space = body.index(b" ", at)
+        end = at + int(body[at:space])
+        key, equals, value = body[space + 1 : end].partition(b"=")
+        if not space < end <= len(body) or not equals or value[-1:] != b"\n":
+            raise ValueError("not a record of an extended header")
+        records.append((key, value[:-1]))
+        at = end
     return records
+
+
+def signed(header: bytes) -> bytes:
+    """Return a header with the checksum that belongs to it."""
+    blank = b"%b%8s%b" % (header[:148], b"", header[156:])
+    return b"%b%06o\0 %b" % (header[:148], sum(blank), header[156:])
 
 
 def _extended_header(header: bytes, records: dict[bytes, bytes]) -> bytes:
@@ -158,13 +204,13 @@ def _extended_header(header: bytes, records: dict[bytes, bytes]) -> bytes:
     for attribute, text in ACL_ATTRIBUTES.items():
         if attribute in records:
             records[text] = _acl_text(records[attribute])
-    body = b"".join(_record(key, records[key]) for key in sorted(records))
-    unsigned = b"%b%011o\0%b%8s%b" % (header[:124], len(body), header[136:148], b"", header[156:])
-    signed = b"%b%06o\0 %b" % (unsigned[:148], sum(unsigned), unsigned[156:])
-    return signed + body.ljust(_padded(len(body)), b"\0")
+    body = b"".join(record(key, records[key]) for key in sorted(records))
+    return signed(b"%b%011o\0%b" % (header[:124], len(body), header[136:])) + body.ljust(
+        padded(len(body)), b"\0"
+    )
 
 
-def _record(key: bytes, value: bytes) -> bytes:
+def record(key: bytes, value: bytes) -> bytes:
     rest = b" %b=%b\n" % (key, value)
     length = len(rest) + len(str(len(rest)))
     return b"%d%b" % (len(rest) + len(str(length)), rest)
