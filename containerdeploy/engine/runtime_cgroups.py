@@ -29,9 +29,11 @@ class Parents:
         """Return the directories of a container's groups, not made yet.
 
         One for processors even if they are not limited: containers then get equal shares of them,
-        however many threads one has, and can limit what is in them.
+        however many threads one has, and can limit what is in them. A new group has no time for who
+        runs in real time.
         """
-        parents = [self.directories[name] for name in _OFFERED if name in self.directories]
+        wanted = _OFFERED if order.cpus is not None or not _is_real_time() else ("memory", "pids")
+        parents = [self.directories[name] for name in wanted if name in self.directories]
         return [f"{parent}/{PREFIX}{order.id}" for parent in dict.fromkeys(parents)]
 
 
@@ -145,6 +147,10 @@ def _version_2(mountpoint: str, path: str, *, enable: bool) -> str:
         if not path:
             return ""
         path = path.rpartition("/")[0]
+
+
+def _is_real_time() -> bool:
+    return os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR)
 
 
 def _may_be_parent(directory: str, *, enable: bool) -> bool:

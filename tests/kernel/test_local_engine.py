@@ -241,6 +241,17 @@ def test_a_fork_bomb_stops_at_the_limit(bench: Bench) -> None:
     assert 5 < len(ended.out.split()) < 21
 
 
+def test_what_runs_in_real_time_has_no_group_for_processors(bench: Bench) -> None:
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except PermissionError:
+        pytest.skip("nobody may run in real time here")
+    try:
+        assert bench.run("true").code == 0
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 @needs_groups
 def test_cpu_time_is_limited(bench: Bench) -> None:
     with bench.running(cpus=0.5) as container:
