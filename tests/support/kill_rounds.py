@@ -15,9 +15,9 @@ import signal
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import residue
@@ -78,7 +78,7 @@ class Stage:
                 self.forget_bases()
             filler = _fill(self, chance)
             ended = self.world.deploy("--jobs=4")
-            left = self.world.site.left_since(self.before)
+            left = left_on(self.world.site, self.before)
             assert left == {}, left
             filler.unlink()
             self.is_told("disk", ended)
@@ -98,7 +98,7 @@ class Stage:
     def is_as_it_was(self) -> None:
         """Nothing is left, what is in the store is sound, and the next deploy is right."""
         began = time.monotonic()
-        left = self.world.site.left_since(self.before)
+        left = left_on(self.world.site, self.before)
         assert left == {}, left
         self.slowest_s = max(self.slowest_s, time.monotonic() - began)
         verified = self.world.command("store verify")
@@ -156,6 +156,12 @@ def _fill(stage: Stage, chance: random.Random) -> Path:
     return filler
 
 
+def left_on(site: Site, before: Residue) -> Mapping[str, Sequence[str]]:
+    """Say what is left, but for loop devices: no system here has any, others' may bear no mark."""
+    none = frozenset[str]()
+    return residue.settle(lambda: replace(site.residue(), loops=none), replace(before, loops=none))
+
+
 def staged(world: World, sources: tuple[Path, Path]) -> Stage:
     """Deploy twice: for what is right, and for how long it takes."""
     world.extension("work.configure", WORK)
@@ -208,7 +214,7 @@ def _cut_power(stage: Stage, going: Going, chance: random.Random) -> None:
         stage.is_right()
         cleaned = stage.world.command("cleanup")
         assert cleaned.code == 0, str(cleaned)
-        left = copy.left_since(before)
+        left = left_on(copy, before)
         assert left == {}, left
         assert copy.residue().workspaces == frozenset()
     finally:
