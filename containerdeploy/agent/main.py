@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from containerdeploy import syscalls, wire
 from containerdeploy.agent import cgroups, identity, layers, modes, room
@@ -119,7 +119,8 @@ def _verify_all(store: Store, emitter: Emitter, lease: Lease) -> wire.Finished:
 
     for name in store.bases():
         lease.check()
-        emitter.send(verify(store, name))
+        with suppress(FileNotFoundError):  # somebody else has just dropped it
+            emitter.send(verify(store, name))
     return wire.Finished(outcome="ok")
 
 

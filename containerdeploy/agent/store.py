@@ -85,7 +85,8 @@ class Store:
 
     def bases(self) -> list[str]:
         """Return the names of all bases, of whatever ids."""
-        return sorted(name for name in os.listdir(f"{self.root}/bases"))
+        with os.scandir(f"{self.root}/bases") as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
 
     @contextmanager
     def held(self, name: str) -> Iterator[BaseInfo | str]:
