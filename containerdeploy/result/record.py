@@ -9,6 +9,7 @@
 A record that can't be written never fails the deploy: see `warnings`.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -30,6 +31,7 @@ from containerdeploy.result.values import RunHeader, masked
 
 FORMAT = 1
 KEEP = 100
+RESERVE = 0.1
 LOGGED_BYTES = 32 << 20
 EVENT_BYTES = 200  # about what a short piece of a log takes beside its text
 _FLUSH_S = 0.5
@@ -49,7 +51,9 @@ class RunRecord:
         *,
         keep: int = KEEP,
         clock: Callable[[], float] = time.time,
+        reserve: float = RESERVE,
     ) -> None:
+        """`reserve` is the part of what is free on the disk that logs and events never take."""
         self.directory = home / "runs" / header.run
         self._header = masked(header)
         self._keep = keep
@@ -58,6 +62,8 @@ class RunRecord:
         self._stack = ExitStack()
         self._events: BinaryIO | None = None
         self._logs: StepLogs | None = None
+        self._reserve = reserve
+        self._reserve_bytes = 0
         self._flushed = 0.0
         self._progress: dict[str, float] = {}
         self._told: dict[str, int] = {}
@@ -76,6 +82,7 @@ class RunRecord:
             self._write_record({})
             self._events = (self.directory / "events.jsonl").open("wb", buffering=_BUFFER)
             self._logs = StepLogs(self.directory)
+            self._reserve_bytes = int(_free_bytes(self.directory) * self._reserve)
         with self._sparing("the end of old records"):
             prune(self.directory.parent, self._keep)
         return self
@@ -94,6 +101,7 @@ class RunRecord:
         is_time = time.monotonic() - self._flushed > _FLUSH_S
         if is_time:
             self._flushed = time.monotonic()
+            self._leave_room()
         if self._events and not self._is_left_out(happening):
             with self._sparing(_EVENTS, self._lose_events):
                 self._write_event(self._events, happening, flush=is_time)
@@ -154,6 +162,18 @@ class RunRecord:
             with self._sparing(_EVENTS):
                 events.close()
 
+    def _leave_room(self) -> None:
+        """Give up what grows before the disk is full for all others."""
+        if self._events or self._logs:
+            with self._sparing("the rest of logs and events", self._lose_both):
+                if _free_bytes(self.directory) < self._reserve_bytes:
+                    words = f"{os.strerror(errno.ENOSPC)} but {self._reserve_bytes} bytes"
+                    raise OSError(errno.ENOSPC, words)
+
+    def _lose_both(self) -> None:
+        self._lose_events()
+        self._lose_logs()
+
     def _lose_events(self) -> None:
         _discard(self._events)
         self._events = None
@@ -171,6 +191,11 @@ class RunRecord:
             self._warnings.append(f"{what} could not be written: {err}")
             if lose:
                 lose()
+
+
+def _free_bytes(directory: Path) -> int:
+    space = os.statvfs(directory)
+    return space.f_bavail * space.f_frsize
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -270,6 +270,19 @@ def test_a_home_that_can_not_be_made_becomes_a_warning(tmp_path: Path) -> None:
     assert any("could not be written" in warning for warning in writer.warnings)
 
 
+def test_what_grows_of_a_record_leaves_room_on_its_disk(tmp_path: Path) -> None:
+    ledger = Ledger()
+    with RunRecord(tmp_path, header(), reserve=2.0) as writer:
+        for happening in good_run(tmp_path):
+            ledger.take(happening)
+            writer.take(happening)
+        writer.finish(ledger.results())
+    assert len(writer.warnings) == 1
+    assert os.strerror(errno.ENOSPC) in writer.warnings[0]
+    assert not list(writer.directory.rglob("*.log"))
+    assert load_record(writer.directory).results == ledger.results()
+
+
 def test_last_and_the_start_of_an_id_find_a_run(tmp_path: Path) -> None:
     first, second = run_ids(2)
     for run in (first, second):
