@@ -32,11 +32,12 @@ ISOLATION = click.option(
 )
 _HOLDING = (
     ISOLATION,
+    click.option("--runtime", metavar="NAME", help="One of the engine's runtimes: runsc, kata …"),
     click.option("--timeout", "timeout_s", type=float, help="Seconds for each extension."),
 )
 WHAT = (
     *("words", "artifacts", "artifacts_dir", "names", "partial", "grants", "output_dir", "image"),
-    *("timeout_s", "isolation", "policy"),
+    *("timeout_s", "isolation", "runtime", "policy"),
 )
 
 

@@ -68,6 +68,8 @@ def _examine_engine(engine: Engine, why: str, image: str) -> Iterator[Finding]:
     yield Finding(what="engine", state="ok", text=why)
     yield Finding(what="version", state="ok", text=f"{info.version} (API {info.api_version})")
     yield Finding(what="kernel", state="ok", text=info.kernel)
+    if info.runtimes:
+        yield Finding(what="runtimes", state="ok", text=", ".join(info.runtimes))
     try:
         found = engine.image(image)
         yield Finding(what="image", state="ok", text=f"{image} ({found.id[:19]})")

@@ -3,7 +3,7 @@
 The JSON's keys are stable: keys may be added, none is renamed or removed while `format` is 1.
 
     format, verb, cluster, cluster_path, definitions, definitions_version, source_date_epoch,
-    isolation, warnings, policy: [path of a file that holds],
+    isolation, runtime, warnings, policy: [path of a file that holds],
     systems: [{name, image, image_id (null: no engine has it), deployments: [DEPLOYMENT]}]
 
     DEPLOYMENT: name, system, type, location, target (null: the write extension's own affair),
@@ -75,6 +75,7 @@ def to_json(plan: Plan, ids: Mapping[str, str | None] | None = None) -> dict[str
         "definitions_version": plan.definitions_version,
         "source_date_epoch": plan.source_date_epoch,
         "isolation": plan.isolation,
+        "runtime": plan.runtime or None,
         "warnings": list(plan.warnings),
         "policy": [str(file.path) for file in plan.policy.files],
         "systems": [
@@ -102,6 +103,7 @@ def to_text(plan: Plan, ids: Mapping[str, str | None] | None = None) -> str:
         f"{plan.verb} the cluster {plan.cluster} ({shown(plan.cluster_path)})",
         f"definitions: {plan.definitions}{version}",
         f"isolation: {plan.isolation}{_AUTO if plan.isolation == 'auto' else ''}",
+        *([f"runtime: {_printable(plan.runtime)}"] if plan.runtime else []),
         *(f"policy: {shown(file.path)}" for file in plan.policy.files),
         *(f"warning: {warning}" for warning in plan.warnings),
     ]

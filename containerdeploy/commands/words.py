@@ -24,6 +24,7 @@ def options(
     image: str | None,
     timeout_s: float | None,
     isolation: Isolation,
+    runtime: str | None,
     policy: Path | None = None,
 ) -> Options:
     """Sort the words: one with `=` assigns, any other names a deployment."""
@@ -43,6 +44,7 @@ def options(
         image=image,
         timeout_s=timeout_s,
         isolation=isolation,
+        runtime=runtime or "",
         source_date_epoch=_epoch(environment),
     )
 

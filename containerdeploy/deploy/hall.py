@@ -58,6 +58,7 @@ def deploy(
     refuse_unbindable(info.flavour, spec.bind_sources(plan, settings.home))
     headers.refuse_grants(plan, info)
     headers.refuse_mode(plan, info)
+    headers.refuse_runtime(plan, info)
     found = {name: engine.image(name) for name in {system.image for system in plan.systems}}
     toolcheck.check(plan, engine, found, settings.home / "programs", headers.owner_label(None))
     images = {name: image.id for name, image in found.items()}

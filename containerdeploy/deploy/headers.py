@@ -41,6 +41,7 @@ def header(
             "version": info.version,
             "api-version": info.api_version,
             "kernel": info.kernel,
+            **({"runtime": plan.runtime} if plan.runtime else {}),
         },
         images={system.name: images[system.image] for system in plan.systems},
         versions=settings.versions,
@@ -87,6 +88,19 @@ def refuse_mode(plan: Plan, info: EngineInfo) -> None:
             "by whatever listens there on abstract sockets",
             hint="use --engine docker, or leave the network out",
         )
+
+
+def refuse_runtime(plan: Plan, info: EngineInfo) -> None:
+    """Raise EngineError for a runtime that the engine doesn't have."""
+    if not plan.runtime or plan.runtime in info.runtimes:
+        return
+    place = f"{info.flavour} at {info.address}"
+    if info.flavour == "local":
+        details, hint = "the local engine has no runtimes: it is one itself", "use --engine docker"
+    else:
+        has = ", ".join(info.runtimes) or "none that it names"
+        details, hint = f"{place} has: {has}", "install it there, or leave the option out"
+    raise Unfit(f"--runtime: the engine has no {plan.runtime!r}", details=details, hint=hint)
 
 
 def owner_label(record: Path | None) -> str:

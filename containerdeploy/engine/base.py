@@ -39,7 +39,7 @@ class ContainerSpec:
     a file on the controller's host (Podman takes no other). `network` False means no interface but
     loopback. The root file system is read-only; the container is removed by the engine when it ends
     unless `keep` is set; its log driver is `none`. With `loop_devices` it may make device nodes for
-    loop devices and use them.
+    loop devices and use them. `runtime` names one of the engine's `runtimes`; none is its usual.
     """
 
     name: str
@@ -57,11 +57,15 @@ class ContainerSpec:
     cpus: float | None = None
     keep: bool = False
     loop_devices: bool = False
+    runtime: str = ""
 
 
 @frozen
 class EngineInfo:
-    """What an engine says of itself; `flavour` tells Docker, Podman and local apart."""
+    """What an engine says of itself; `flavour` tells Docker, Podman and local apart.
+
+    `runtimes` are what it can run containers with, by the names that a spec takes.
+    """
 
     flavour: Literal["docker", "podman", "local", "fake"]
     address: str
@@ -69,6 +73,7 @@ class EngineInfo:
     api_version: str
     kernel: str
     rootless: bool = False
+    runtimes: tuple[str, ...] = ()
 
 
 @frozen

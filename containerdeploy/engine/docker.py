@@ -64,6 +64,7 @@ class DockerEngine:
             api_version=str(version.get("ApiVersion", "")),
             kernel=str(version.get("KernelVersion", "")),
             rootless=self._host.is_rootless,
+            runtimes=self._host.runtimes,
         )
 
     def image(self, name: str) -> ImageInfo:

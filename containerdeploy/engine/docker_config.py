@@ -32,6 +32,7 @@ class Host:
     has_selinux: bool
     is_rootless: bool
     loop_devices: Sequence[str] = ()
+    runtimes: tuple[str, ...] = ()
 
     @classmethod
     def from_answers(
@@ -46,6 +47,8 @@ class Host:
         names = {str(component.get("Name")) for component in components}
         options = info.get("SecurityOptions") or []
         assert isinstance(options, list)
+        runtimes = info.get("Runtimes") or {}
+        assert isinstance(runtimes, dict)
         present = {str(option).split(",")[0].removeprefix("name=") for option in options}
         return cls(
             flavour="podman" if "Podman Engine" in names else "docker",
@@ -53,6 +56,7 @@ class Host:
             has_selinux="selinux" in present,
             is_rootless="rootless" in present,
             loop_devices=loop_devices,
+            runtimes=tuple(sorted(map(str, runtimes))),
         )
 
 
@@ -91,6 +95,7 @@ def _confinement(spec: ContainerSpec, host: Host) -> Json:
         "NetworkMode": "bridge" if spec.network else "none",
         "IpcMode": "private",
         "CgroupnsMode": "private",
+        **({"Runtime": spec.runtime} if spec.runtime else {}),
     }
 
 

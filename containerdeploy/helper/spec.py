@@ -13,6 +13,7 @@ from containerdeploy.plan import Plan, PlannedDeployment, PlannedSource, Planned
 LABEL = "containerdeploy"
 RUN_LABEL = "containerdeploy.run"
 SYSTEM_LABEL = "containerdeploy.system"
+RUNTIME_LABEL = "containerdeploy.runtime"
 OWNER_LABEL = "containerdeploy.owner"
 # The least that mounts an overlay and unpacks an archive with its owners and devices.
 CAPABILITIES = (
@@ -67,14 +68,17 @@ class Placement:
     keep_going: bool = False
     waits: bool = False
     isolation: wire.WantedMode = "auto"
+    runtime: str = ""
 
 
 def container(system: PlannedSystem, place: Placement, *, shared_host: bool) -> ContainerSpec:
     """Return the helper's container; off this host its inputs and outputs are volumes."""
     plain = bare(place.name, system.image, place.store, place.owner, place.isolation)
+    runtime = {RUNTIME_LABEL: place.runtime} if place.runtime else {}
     return replace(
         plain,
-        labels={**plain.labels, RUN_LABEL: place.run, SYSTEM_LABEL: system.name},
+        labels={**plain.labels, RUN_LABEL: place.run, SYSTEM_LABEL: system.name, **runtime},
+        runtime=place.runtime,
         mounts=[*plain.mounts, *(_binds(place) if shared_host else _volumes())],
         network=any(step.network.mode != "none" for step in steps(system.deployments)),
         loop_devices=any(step.loop_devices for step in steps(system.deployments)),

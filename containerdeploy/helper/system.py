@@ -150,6 +150,7 @@ class HelperRun:
             keep_going=context.keep_going,
             waits=context.waits,
             isolation=context.plan.isolation,
+            runtime=context.plan.runtime,
         )
 
     def _sources(self) -> dict[Path, wire.Source]:

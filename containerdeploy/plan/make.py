@@ -64,6 +64,7 @@ def make_plan(cluster: Cluster, catalogue: Catalogue, options: Options) -> Plan:
         warnings=tuple(dict.fromkeys((*cluster.warnings, *planner.warnings, *_compat(options)))),
         source_date_epoch=options.source_date_epoch,
         isolation=options.isolation,
+        runtime=options.runtime,
         policy=catalogue.policy,
     )
     _refuse(plan, planner)

@@ -116,7 +116,10 @@ class PlannedSystem:
 
 @frozen
 class Plan:
-    """All that a run will do; `isolation` is how its extensions are held."""
+    """All that a run will do; `isolation` is how its extensions are held.
+
+    `runtime` is the engine's that helpers run with, its usual one if empty.
+    """
 
     verb: Verb
     cluster: str
@@ -127,4 +130,5 @@ class Plan:
     warnings: tuple[str, ...] = ()
     source_date_epoch: int | None = None
     isolation: Isolation = "auto"
+    runtime: str = ""
     policy: Policy = Policy(ground=Path("policy.yaml"))

@@ -36,6 +36,7 @@ class Options:
     timeout_s: float | None = None
     source_date_epoch: int | None = None
     isolation: Isolation = "auto"
+    runtime: str = ""
 
     @property
     def names(self) -> frozenset[str]:

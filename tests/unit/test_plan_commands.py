@@ -26,7 +26,7 @@ def test_the_json_has_its_documented_keys(definitions):
     content = to_json(definitions.plan())
     assert set(content) == set(
         "format verb cluster cluster_path definitions definitions_version source_date_epoch "
-        "isolation warnings policy systems".split()
+        "isolation runtime warnings policy systems".split()
     )
     (deployment,) = content["systems"][0]["deployments"]
     assert set(deployment) == set(
