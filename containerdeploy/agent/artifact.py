@@ -91,6 +91,7 @@ def _take_file(directory: int, name: str, lease: Lease) -> Taken:
     )
     digest = hashlib.sha256()
     try:
+        _refuse_hollow(descriptor)
         size = 0
         while chunk := os.read(descriptor, CHUNK_BYTES):
             lease.check()
@@ -99,6 +100,18 @@ def _take_file(directory: int, name: str, lease: Lease) -> Taken:
     finally:
         os.close(descriptor)
     return Taken(kind="file", size_bytes=size, sha256=digest.hexdigest())
+
+
+def _refuse_hollow(descriptor: int) -> None:
+    """Refuse a file that is longer than its disk: to read 10 TB of holes would take hours."""
+    size, disk = os.fstat(descriptor).st_size, os.fstatvfs(descriptor)
+    room = disk.f_blocks * disk.f_frsize
+    if size > room:
+        raise StepFailed(
+            "failed",
+            f"what lies at its location is longer ({size} bytes) than its disk ({room} bytes)",
+            hint="write no more than will be used",
+        )
 
 
 def copy_file(source: str, target: str, name: str, taken: Taken) -> None:

@@ -1,50 +1,30 @@
 """The family of hostile artifacts: write extensions leave a trap where their result should be."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from containerdeploy.selftest.finding import Finding, Verdict
 from containerdeploy.selftest.ground import Ground, Told
+from containerdeploy.selftest.traps import TRAPS
 
 GROUP = "who fetches the result"
 SECRET = "top secret\n"
-GOOD, TAKEN, NOTHING = b"good\n", b"x\n", b""
-SWAP = """
-echo good > "$out"
-(while :; do ln -sfn SECRET "$out"; rm -f "$out"; echo good > "$out"; done) & sleep 0.3
-"""
-SOCKET = 'python3 -c "import socket, sys; socket.socket(1).bind(sys.argv[1])" "$out"'
-# What is done at the location, and what the result may then be; no content is a refusal.
-TRAPS: Mapping[str, tuple[str, tuple[bytes, ...]]] = {
-    "link-to-secret": ('ln -s /etc/passwd "$out"', ()),
-    "link-to-host-secret": ('ln -s SECRET "$out"', ()),
-    "fifo": ('mkfifo "$out"', ()),
-    "socket": (SOCKET, ()),
-    "device": ('mknod "$out" c 1 3 || exit 9', ()),
-    "nothing": ("true", ()),
-    "beside": ('echo x > "$dir/other"; echo good > "$out"', (GOOD,)),
-    "hard-link": ('echo x > "$dir/a"; ln "$dir/a" "$out"', (TAKEN,)),
-    "setuid": ('echo x > "$out"; chmod 6755 "$out"', (TAKEN,)),
-    "swapped": (SWAP, (GOOD, NOTHING)),
-    "written-later": ('echo good > "$out"; (sleep 0.2; echo evil > "$out") & exit 0', (GOOD,)),
-    "parent-replaced": ('rmdir "$dir" 2>&1; mv "$dir" /tmp/x 2>&1; echo good > "$out"', (GOOD,)),
-    "escaping": ('echo x > "$dir/../planted" 2>&1; echo good > "$out"', (GOOD,)),
-}
-# These may also end without a result, for what lies there changes all the time.
-RACES = ("swapped",)
 
 
 def attempt(ground: Ground) -> Iterator[Finding]:
-    """Deploy a system for each trap, and look at what came of it on this host."""
+    """Deploy a system with every trap, and look at what came of each on this host."""
     definitions = ground.definitions("artifacts")
     secret = ground.directory / "secret"
     secret.write_text(SECRET, encoding="ascii")
-    for name, (script, _) in TRAPS.items():
-        script = script.replace("SECRET", str(secret))
+    for name, trap in TRAPS.items():
+        script = trap.script.replace("SECRET", str(secret))
         text = f'#!/bin/sh -u\ntree=$1 out=$2 dir=$(dirname "$2")\n{script}\n'
-        definitions.extension(f"{name}.write", text, {"output": "any"})
-        definitions.system(name, type=name, location=f"{name}.out")
+        definitions.extension(f"{name}.write", text, {"output": trap.output})
+    entries = {name: {"type": name, "location": f"{name}.out"} for name in TRAPS}
+    for number in range(2):
+        half = {name: entries[name] for name in [*TRAPS][number::2]}
+        definitions.system(f"half-{number}", deployments=half)
     told = definitions.deploy()
     yield from (_judged(name, definitions.out / f"{name}.out", told) for name in TRAPS)
     is_told = secret.read_text(encoding="ascii") != SECRET
@@ -56,9 +36,9 @@ def attempt(ground: Ground) -> Iterator[Finding]:
 
 
 def _judged(name: str, path: Path, told: Told) -> Finding:
-    contents = TRAPS[name][1]
+    contents = TRAPS[name].contents
     if not os.path.lexists(path):
-        lost = contents and name not in RACES
+        lost = contents and not TRAPS[name].race
         return _finding(
             name, f"no result: {_words(name, told)}" if lost else "", _words(name, told)
         )
@@ -73,8 +53,8 @@ def _judged(name: str, path: Path, told: Told) -> Finding:
 
 def _words(name: str, told: Told) -> str:
     """Say why a system has no result."""
-    systems = [system for system in told.result.systems if system.name == name]
-    return systems[0].deployments[0].error if systems and systems[0].deployments else ""
+    every = (one for system in told.result.systems for one in system.deployments)
+    return next((one.error for one in every if one.name == name), "")
 
 
 def _strangers(out: Path) -> list[str]:

@@ -8,10 +8,11 @@ from typing import Any
 from containerdeploy.selftest.finding import Finding, Verdict
 
 MAIN = "attacks.configure"
+CONTROL = "control.py"
 
 
 def files() -> Mapping[str, str]:
-    """Return the scripts by name; MAIN runs all the others."""
+    """Return the scripts by name; MAIN makes all attacks that need no script of their own."""
     folder = resources.files("containerdeploy.selftest").joinpath("attacks")
     names = [one.name for one in folder.iterdir() if one.name.endswith((".py", ".configure"))]
     return {name: folder.joinpath(name).read_text(encoding="utf-8") for name in names}

@@ -15,7 +15,6 @@ from containerdeploy.selftest import attacks, controls, inside, scripted
 from containerdeploy.selftest.finding import Finding
 from containerdeploy.selftest.ground import Ground
 
-MAIN = "control.py"
 PORT = 4711
 ALLOW_ALL = json.dumps({"defaultAction": "SCMP_ACT_ALLOW"})
 # So that each attack meets nothing but what it is up against; as far as this machine has them.
@@ -34,10 +33,10 @@ def attempt(ground: Ground) -> Iterator[Finding]:
     order = {
         "with-host": sorted(controls.WITH_HOST),
         "in-own-network": sorted(controls.IN_OWN_NETWORK),
-        "scripts": {one.name: one.script for one in scripted.SCRIPTED if not one.no_control},
+        "scripts": [one.name for one in scripted.SCRIPTED if not one.no_control],
         "port": PORT,
     }
-    argv = ("python3", f"/definitions/{MAIN}", json.dumps(order))
+    argv = ("python3", f"/definitions/{attacks.CONTROL}", json.dumps(order))
     said = inside.run(
         ground.engine, ground.image, ground.store, argv, lambda plain: _weaker(plain, directory)
     )

@@ -77,10 +77,10 @@ IN_OWN_NETWORK = frozenset(
     "packet_socket raw_socket raw_socket_of_version_6 network_interface make_an_interface "
     "netfilter news_of_devices".split()
 )
-# What succeeds where an extension is root of the user's own namespace, and why it gains nothing.
-HARMLESS_FOR_A_USER: Mapping[str, str] = {
+# What succeeds where an extension has the agent's own ids (rootless, compat), and gains nothing.
+HARMLESS_BELOW_STRICT: Mapping[str, str] = {
     **dict.fromkeys(
         "limits_of_another let_another_run_out_of_memory_first".split(),
-        "the other is the same user's and watches over this step only: its end is the step's",
+        "the other has the same ids, and watches over this step only: its end is the step's",
     ),
 }

@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,35 +46,20 @@ class Ground:
 
 @frozen
 class Told:
-    """What came of a deploy: its result, and the events of its helpers by system, in order."""
+    """What came of a deploy: its result, how steps ended and what they said, by extension's name.
+
+    `configured` are the ends of a deployment's configuration, `finished` the helpers' last events.
+    """
 
     result: RunResult
-    events: tuple[tuple[str, wire.Event], ...]
+    outcomes: Mapping[str, Sequence[wire.Outcome]]
     texts: Mapping[str, str]
+    configured: Mapping[str, Sequence[wire.StepFinished]]
+    finished: Sequence[wire.Finished]
 
-    def outcomes(self, system: str, name: str) -> list[str]:
-        """How a system's extension of that name ended."""
-        steps = {
-            event.step
-            for one, event in self.events
-            if one == system and isinstance(event, wire.StepStarted) and event.name == name
-        }
-        return [
-            event.outcome
-            for one, event in self.events
-            if one == system and isinstance(event, wire.StepFinished) and event.step in steps
-        ]
-
-    def ends(self, deployment: str) -> list[wire.StepFinished]:
+    def ends(self, deployment: str) -> Sequence[wire.StepFinished]:
         """How a deployment's configuration ended, step by step."""
-        steps = {
-            event.step
-            for _, event in self.events
-            if isinstance(event, wire.StepStarted)
-            and (event.deployment, event.kind) == (deployment, "configure")
-        }
-        finished = (event for _, event in self.events if isinstance(event, wire.StepFinished))
-        return [event for event in finished if event.step in steps]
+        return self.configured.get(deployment, ())
 
 
 class Definitions:
@@ -103,11 +88,11 @@ class Definitions:
         *extensions: str | Mapping[str, Any],
         source: Path | None = None,
         deployments: Mapping[str, Mapping[str, str]] = NOTHING,
-        **deployment: str,
+        **parameters: str,
     ) -> None:
-        """Add a system with one deployment of its own name; it is written by `type`, or as tar.
+        """Add a system made of `source` (the sample), with deployments or one of its own name.
 
-        Or with all `deployments`, by name.
+        A deployment is written as a tar, unless its `type` names another extension.
         """
         system = {
             "name": name,
@@ -118,11 +103,11 @@ class Definitions:
         }
         morph = f"systems/{name}.yaml"
         (self._directory / morph).write_text(json.dumps(system), encoding="utf-8")
-        entries = {
-            one: {"type": "tar", "location": f"{one}.tar", **parameters}
-            for one, parameters in (deployments or {name: deployment}).items()
+        deploy = {
+            one: {"type": "tar", "location": f"{one}.tar", **given}
+            for one, given in (deployments or {name: parameters}).items()
         }
-        self._entries.append({"morph": morph, "deploy": entries})
+        self._entries.append({"morph": morph, "deploy": deploy})
 
     def deploy(self, *, jobs: int = 2) -> Told:
         """Deploy all systems, each as far as it gets."""
@@ -142,24 +127,44 @@ class Definitions:
         )
         plan = planning.prepare(path, self._directory, options)
         result = deploy.deploy(plan, ground.engine, settings, [heard])
-        return Told(result=result, events=tuple(heard.events), texts=heard.texts)
+        return Told(
+            result=result,
+            outcomes=heard.outcomes,
+            texts=heard.texts,
+            configured=heard.configured,
+            finished=heard.finished,
+        )
 
 
 class _Ear:
-    """Keeps all events but the logs, and of each step's log the first megabyte."""
+    """Keeps how steps ended, and of what all of a name said the first megabyte."""
 
     def __init__(self) -> None:
-        self.events: list[tuple[str, wire.Event]] = []
+        self.outcomes: dict[str, list[wire.Outcome]] = {}
         self.texts: dict[str, str] = {}
+        self.configured: dict[str, list[wire.StepFinished]] = {}
+        self.finished: list[wire.Finished] = []
+        self._steps: dict[tuple[str, str], wire.StepStarted] = {}
 
     def show(self, happening: Happening) -> None:
         if not isinstance(happening, Heard):
             return
-        system, event = happening.system, happening.event
-        if not isinstance(event, wire.Log):
-            self.events.append((system, event))
-        elif len(text := self.texts.get(system, "")) < MOST_TEXT:
-            self.texts[system] = text + event.text + ("" if event.partial else "\n")
+        match happening.event:
+            case wire.StepStarted() as event:
+                self._steps[happening.system, event.step] = event
+            case wire.StepFinished() as event:
+                self._end(self._steps[happening.system, event.step], event)
+            case wire.Log() as event:
+                name = self._steps[happening.system, event.step].name
+                if len(text := self.texts.get(name, "")) < MOST_TEXT:
+                    self.texts[name] = text + event.text + ("" if event.partial else "\n")
+            case wire.Finished() as event:
+                self.finished.append(event)
+
+    def _end(self, step: wire.StepStarted, event: wire.StepFinished) -> None:
+        self.outcomes.setdefault(step.name, []).append(event.outcome)
+        if step.kind == "configure":
+            self.configured.setdefault(step.deployment, []).append(event)
 
 
 @contextmanager

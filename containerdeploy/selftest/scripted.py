@@ -1,75 +1,60 @@
 """Attacks that are extensions of their own: on what watches over them, and on what comes after."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from containerdeploy import wire
-from containerdeploy.frozen import frozen
+from containerdeploy.frozen import NOTHING, frozen
 
 FORGED = "forged"
 AGENT = "the agent"
-LEFT = "what comes after it"
-KILLER = """#!/bin/sh
-echo before; kill -9 -1; kill -STOP -1; kill -KILL 1; kill -9 0
-"""
-LINGERER = """#!/bin/sh
-trap '' TERM HUP INT
-for n in 1 2 3; do (setsid sh -c 'trap "" TERM HUP; sleep 4711' & ) ; done
-echo '{"event":"Finished","outcome":"ok","hint":"forged"}'; sleep 4711 &
-exit 0
-"""
-NAGGER = """#!/bin/sh
-for number in 1 2 3 6 10 12 13 14 15 17 18 20; do kill -$number 1; sleep 0.1; done 2>/dev/null
-echo not noticed
-"""
-LOOKER = """#!/bin/sh
-ps=$(ls -d /proc/[0-9]* | wc -l); echo "processes: $ps"; ls -A /tmp /run /var/tmp /dev/shm
-if [ "${WORD-}" ]; then sleep 1; fi
-echo "peaceful ${WORD-}" > "$1/etc/motd"
-"""
-BOMB = """#!/bin/sh
-bomb() { bomb | bomb & }
-bomb 2>/dev/null; sleep 1
-"""
-LOUD = """#!/usr/bin/python3
-import os
-for number in range(1, 10):
-    try:
-        for _ in range(3): os.write(number, b"\\x1b[2J\\x1b]0;owned\\x07\\x00\\xff" * 5000)
-        os.write(number, b'\\n{"event":"Finished","outcome":"ok"}\\n')
-    except OSError: pass
-"""
+AFTER = "what comes after it"
+TREE = "what its tree is used for"
+# A fork bomb goes off in every run of this: a few hundred processes show the same as thousands.
+FEW_PROCESSES: Mapping[str, Any] = {"pids": 256}
 
 
 @frozen
 class Scripted:
-    """An attack that is an extension of its own; `ends` is how its step may end.
+    """An attack that is a script of its own; `ends` is how its step may end.
 
-    `says` must be in its output; `no_control` is why the control can't show it.
+    `says` must be in its output, `never` must not; `settings` are an extension's in a system.
+    `no_control` is why the control can't show that it is real.
     """
 
     name: str
     group: str
-    script: str
-    ends: tuple[wire.Outcome, ...]
+    ends: tuple[wire.Outcome, ...] = ("ok",)
     says: str = ""
+    never: str = ""
+    settings: Mapping[str, Any] = NOTHING
     no_control: str = ""
 
 
+_HARD_TO_USE = "it is for those who use the tree or show the output to hold: seen in the result"
 SCRIPTED = (
-    Scripted(name="killer", group=AGENT, script=KILLER, ends=("killed",)),
-    Scripted(name="nagger", group=AGENT, script=NAGGER, ends=("ok",), says="not noticed"),
-    Scripted(
-        name="loud",
-        group=AGENT,
-        script=LOUD,
-        ends=("ok",),
-        says="owned",
-        no_control="it is for who shows it to hold: see the tests with terminals",
-    ),
-    Scripted(name="lingerer", group=LEFT, script=LINGERER, ends=("ok",)),
+    Scripted(name="killer", group=AGENT, ends=("killed",)),
+    Scripted(name="nagger", group=AGENT, says="not noticed"),
+    Scripted(name="loud", group=AGENT, says="owned", no_control=_HARD_TO_USE),
+    Scripted(name="longline", group=AGENT, says="xxxx", no_control=_HARD_TO_USE),
+    Scripted(name="lingerer", group=AFTER),
+    Scripted(name="late", group=AFTER, says="in time", never="far too late"),
+    Scripted(name="stuck", group=AFTER, ends=("timed out",), settings={"timeout": "1s"}),
     Scripted(
         name="bomb",
-        group=LEFT,
-        script=BOMB,
+        group=AFTER,
         ends=("ok", "failed", "killed", "too many processes"),
+        settings=FEW_PROCESSES,
         no_control="without a limit it would be the machine's processes that run out",
+    ),
+    Scripted(name="swapper", group=TREE),
+    Scripted(name="crowd", group=TREE, says="watched", no_control=_HARD_TO_USE),
+    Scripted(name="deep", group=TREE, no_control=_HARD_TO_USE),
+    Scripted(name="marker", group=TREE, no_control=_HARD_TO_USE),
+    Scripted(
+        name="planter",
+        group=TREE,
+        says="gotcha by itself",
+        no_control="no step runs a program from its tree but this one, to show that it works",
     ),
 )

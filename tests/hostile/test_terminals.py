@@ -8,7 +8,7 @@ from deploy_world import World
 from sites import Site
 from terminals import Terminal
 
-from containerdeploy.selftest import scripted
+from containerdeploy.selftest import attacks
 
 PATIENCE_S = 120.0
 
@@ -18,7 +18,7 @@ def test_escapes_meant_for_the_terminal_do_not_reach_it(
     site: Site, new_world: Callable[[str], World], progress: str
 ) -> None:
     world = new_world(f"terminal-{progress}")
-    script = next(one.script for one in scripted.SCRIPTED if one.name == "loud")
+    script = attacks.files()["loud.configure"]
     world.extension("loud.configure", script)
     world.system("loud", {"loud": {"type": "tar", "location": "loud.tar"}}, "loud")
     argv = world.argv("deploy", f"--progress={progress}")

@@ -26,7 +26,8 @@ SETTLE_S = 0.4
 
 def main(order: dict[str, Any]) -> None:
     port, scripts = order["port"], order["scripts"]
-    os.environ |= {"BAIT_NAME": BAIT, "BAIT_PORT": str(port)}
+    os.environ |= {"BAIT_NAME": BAIT, "BAIT_PORT": str(port), "ROUNDS": "1"}
+    os.environ |= {"SECRET_PLACE": "/tmp", "PYTHONPATH": "/definitions"}
     announce({**{name: group(name) for name in ATTACKS}, **dict.fromkeys(scripts, "scripts")})
     bystander = stand_in(port)
     os.set_inheritable(os.open("/definitions", os.O_RDONLY), True)
@@ -38,8 +39,8 @@ def main(order: dict[str, Any]) -> None:
         if not tools.is_alive(bystander):
             os.waitpid(bystander, 0)
             bystander = stand_in(port)
-    for name, script in scripts.items():
-        tell({"attack": name, "through": run(name, script) or None})
+    for name in scripts:
+        tell({"attack": name, "through": run(name) or None})
     for name in ("proc", "sys", "dev"):
         mount(f"/host/{name}", f"/{name}", None, MS_BIND | MS_REC)
     attempt(with_host)
@@ -84,9 +85,11 @@ def lay_overlay(place: str) -> None:
             return
 
 
-def run(name: str, script: str) -> list[str]:
+def run(name: str) -> list[str]:
     """Run a script as an extension beside a process that it shouldn't reach; say what it did."""
     path = f"/tmp/{name}"
+    with open(f"/definitions/{name}.configure") as stream:
+        script = stream.read()
     with subprocess.Popen(["sleep", "999"], start_new_session=True) as other:
         with open(path, "w") as stream:
             stream.write(script.replace(" 1;", f" {other.pid};"))

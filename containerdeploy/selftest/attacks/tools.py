@@ -34,6 +34,7 @@ NUMBERS = {
     "mount_setattr": (442, 442),
     "io_uring_setup": (425, 425),
     "pidfd_open": (434, 434),
+    "clone": (56, 220),
     "clone3": (435, 435),
     "move_mount": (429, 429),
     "memfd_secret": (447, 447),
