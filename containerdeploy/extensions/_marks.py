@@ -57,6 +57,7 @@ LINK, SYMLINK, CHARACTER, BLOCKS, FIFO = b"1", b"2", b"3", b"4", b"6"
 KINDS = {CHARACTER: b"c", BLOCKS: b"b"}
 TYPES = {kind: member for member, kind in KINDS.items()}
 BEFORE_A_MEMBER = (b"g", b"L", b"K", EXTENDED)
+LARGEST_NUMBER = 0o7777777  # what a header's field holds
 LONG_NAMES = {b"L": b"path", b"K": b"linkpath"}
 WITHOUT_ATTRIBUTES = (SYMLINK, FIFO)
 # What every other mode shows of owners beyond what extensions have.
@@ -134,7 +135,8 @@ class Marker:
         gid = int(known.get(b"gid", number(header[116:124])))
         is_foreign = not (self._is_mapped(uid) and self._is_mapped(gid))
         device = (number(header[329:337]), number(header[337:345]))
-        if kind in (CHARACTER, BLOCKS) and device != (0, 0):  # tar makes that, and we refuse it
+        is_node = kind in (CHARACTER, BLOCKS) and max(device) <= LARGEST_NUMBER
+        if is_node and device != (0, 0):  # tar makes that one, and the agent refuses it
             node = b"%b %d %d" % (KINDS[kind], *device)
             self.devices.add(node)
             own.append((NODE_RECORD, node))
@@ -252,10 +254,10 @@ def _without_data(header: bytes) -> bytes:
 
 def _keep_map(window: Window, header: bytes) -> None:
     """Let through the blocks that go on with an old sparse member's map."""
-    more = header[482]
+    more = header[482:483].strip(b"\0")
     while more:
-        more = window.peek(BLOCK)[504]
-        window.keep(BLOCK)
+        more = window.peek(BLOCK)[504:505].strip(b"\0")
+        window.keep(BLOCK)  # EOFError where there is none
 
 
 def main(mapped: str, kept: str, decompressor: "list[str]") -> int:
