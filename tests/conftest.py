@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from readable_product import readable_path
 from sites import Person
 
@@ -33,6 +34,9 @@ MAKE_TIMEOUT_S = 900
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[NOT_TESTED] = {}
+    # How long an example takes says more of the machine than of what is tested.
+    settings.register_profile("unhurried", settings(deadline=None))
+    settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
