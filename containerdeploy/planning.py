@@ -127,7 +127,7 @@ def _pinned(found: Located | NotFound, rules: Policy) -> Located | NotFound:
     """Return the archive as rules about sources judge it: without links, with its digest."""
     if isinstance(found, NotFound) or not rules.speaks_of_sources:
         return found
-    path = found.path.resolve()
+    path = Path(os.path.realpath(found.path))
     sha256 = found.sha256
     if sha256 is None and policy.wants_digests(rules):
         sha256 = source.digest(path, places.home() / "digests.json")

@@ -4,9 +4,9 @@ An image is what its id says: a rule with a name is about the image that the eng
 name, whatever else that image is called, and about the name itself.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 from containerdeploy.frozen import frozen
 from containerdeploy.policy.model import Policy, refuse
@@ -93,7 +93,7 @@ def _plain(url: str) -> tuple[str, ...]:
     """Return a URL's scheme, host, and the names of its path without links."""
     scheme, _, rest = url.partition("://")
     if scheme == "unix":
-        return "unix", *str(Path(f"/{rest.lstrip('/')}").resolve()).split("/")
+        return "unix", *os.path.realpath(f"/{rest.lstrip('/')}").split("/")
     host, *path = rest.partition("?")[0].partition("#")[0].rstrip("/").split("/")
     host = host.rpartition("@")[2].lower()
     return "web" if scheme in _WEB else scheme, host, *path

@@ -1,5 +1,6 @@
 """Holds what a plan is made of against the policy; yields the rules that refuse it, in words."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -64,7 +65,12 @@ def limit(policy: Policy, name: LimitName, value: float) -> Iterator[str]:
 def _is_file(word: str, path: Path, sha256: str | None) -> bool:
     if word.startswith(DIGEST):
         return sha256 is not None and word == f"{DIGEST}{sha256}"
-    return word.startswith("/") and path.resolve().is_relative_to(Path(word).resolve())
+    return word.startswith("/") and is_below(path, Path(word))
+
+
+def is_below(path: Path, folder: Path) -> bool:
+    """Say whether a path really lies in a directory, or is it; a loop of links lies nowhere."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def _covers_host(wanted: str) -> Callable[[str], bool]:

@@ -4,6 +4,7 @@ The operator's file always holds. Others can only tighten: a thing is allowed if
 it. Privileges alone need a word that allows them, in the operator's file where there is one.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -61,7 +62,7 @@ class Devices:
 
     def fits(self, sha256: str, path: Path) -> bool:
         if self.path is not None:
-            return self.path.resolve() == path.resolve()
+            return os.path.realpath(self.path) == os.path.realpath(path)
         return self.sha256 == sha256
 
 

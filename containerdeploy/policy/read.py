@@ -21,6 +21,7 @@ from containerdeploy import document
 from containerdeploy.document import Complaints, Fields, Node, Place, Scalar, describe
 from containerdeploy.errors import UsageError
 from containerdeploy.policy import words
+from containerdeploy.policy.judge import is_below
 from containerdeploy.policy.model import (
     GRANTS,
     LIMITS,
@@ -62,7 +63,7 @@ def read_policy(path: Path, definitions: Path | None) -> PolicyFile | None:
 
     Raises UsageError for one that others could have written, and with all that is wrong in it.
     """
-    if definitions is not None and path.resolve().is_relative_to(definitions.resolve()):
+    if definitions is not None and is_below(path, definitions):
         raise UsageError(
             f"the policy {path} lies in the definitions, which it is there to judge",
             hint="keep it where only the operator of this machine writes",
@@ -149,6 +150,8 @@ def _words(below: Fields, name: str, fault: Fault, complaints: Complaints) -> tu
     rules = []
     for item in below.items(name, "words"):
         wrong = fault(item.text) if isinstance(item, Scalar) else "is no word"
+        if isinstance(item, Scalar) and "\0" in item.text:
+            wrong = "has a NUL in it"
         if not isinstance(item, Scalar) or wrong:
             is_split = not isinstance(item, Scalar) and "sha256" in describe(item)
             hint = "write sha256:DIGEST without a space" if is_split else None
@@ -186,7 +189,7 @@ def _devices(node: Node, complaints: Complaints) -> Devices:
         complaints.add(fields.at, "a rule needs either 'sha256' or 'path' of an extension")
     if sha256 is not None and not _DIGEST.fullmatch(sha256):
         complaints.add(fields.at, f"{sha256!r} is no SHA-256: 64 digits from 0 to 9 and a to f")
-    if path is not None and not Path(path).is_absolute():
+    if path is not None and ("\0" in path or not Path(path).is_absolute()):
         complaints.add(fields.at, f"the path {path!r} is not absolute")
     return Devices(
         sha256=sha256,

@@ -375,6 +375,9 @@ def test_contracts_are_required_of_who_can_write_a_tree(world):
         ("networks: {allow: [some]}", "has to be none, full, or a host and a port"),
         ("networks: {allow: ['a.org']}", "a host and a port"),
         ("networks: {allow: ['*']}", "a host and a port"),
+        ('sources: {deny: ["/a\\0b"]}', "has a NUL in it"),
+        ('engines: {deny: ["unix:///a\\0b"]}', "has a NUL in it"),
+        ('grants: {loop: [{path: "/a\\0b"}]}', "is not absolute"),
         ("isolation: {deny: [compact]}", "'compact' has to be one of strict, rootless, compat"),
         ("extensions: {allow: [mine]}", "has to be built-in, an absolute path"),
         ("extensions: {require-writes: maybe}", "true or false"),
@@ -413,6 +416,15 @@ def test_a_policy_that_is_asked_for_has_to_be_there(world):
     options = world.definitions.options(policy=world.definitions.root.parent / "none.yaml")
     with pytest.raises(UsageError, match="there is no such file"):
         world.definitions.plan(options)
+
+
+def test_a_loop_of_links_is_no_policy_and_lies_nowhere(world, tmp_path):
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(UsageError, match="can't be read"):
+        read_policy(loop, world.definitions.root)
+    world.rules(f"extensions: {{allow: ['{loop}']}}")
+    assert "doesn't allow it" in world.refused()[0]
 
 
 def test_one_that_nobody_may_read_is_not_one_that_says_nothing(world, monkeypatch):
