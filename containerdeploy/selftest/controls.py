@@ -25,6 +25,7 @@ WITHOUT: Mapping[str, str] = {
     "write_to_the_root": "read-only there too: see lift_the_cover_of_the_tools",
     "gain_by_a_setuid_program": "no engine is asked for a helper that may gain rights",
     "mount_by_the_x32_numbers": "few kernels know these numbers, and engines refuse them",
+    "real_time_priority": "a control group for processors has no real time unless it is given some",
     "shield_from_the_oom_killer": "CAP_SYS_RESOURCE is not every machine's to give",
     "open_the_hosts_disk": "the list of devices of an engine, or of the machine, forbids it too: "
     "see mount_the_hosts_disk",
@@ -36,7 +37,6 @@ NOT_ON_AN_ENGINE: Mapping[str, str] = {
         "file_systems_in_user_space console terminal_of_the_machine network_tunnel".split(),
         "the engine keeps a list of devices: loop_device is on it here",
     ),
-    "real_time_priority": "control groups of engines have no time for it",
     "cloud_metadata_of_version_6": "a way out by version 6, which few engines give",
 }
 # What an ordinary user's helper can't do either: its root is root of a user namespace only. An
@@ -68,7 +68,6 @@ NOT_A_USERS: Mapping[str, str] = {
     "bpf": "CAP_BPF on the host, where unprivileged_bpf_disabled is set",
     "perf": "CAP_PERFMON on the host, where perf_event_paranoid forbids to watch the kernel",
     "userfaultfd": "CAP_SYS_PTRACE on the host, where unprivileged_userfaultfd is not set",
-    "real_time_priority": "CAP_SYS_NICE on the host",
     "core_pattern_below_the_cover": "a cover: a user can't change what is below, so there is none",
     "cloud_metadata_of_version_6": "a way out by version 6, which not every machine has",
 }
