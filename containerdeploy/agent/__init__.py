@@ -18,6 +18,7 @@ verify.py      compares a base with what was recorded of it
 unpack.py      an archive into a base, confined
 complaints.py  what tar complains of, and what of that is harmless
 bounds.py      holds an archive to its size while it is unpacked
+tar.py         the words that start tar and what stands before it
 survey.py      looks at what was unpacked
 loops.py       loop devices that free themselves
 grafts.py      mounts their file systems into an extension's room

@@ -13,9 +13,6 @@ LOSS = re.compile(
     r": Cannot mknod: Operation not permitted$"
     r"|: Cannot change ownership to uid \d+, gid \d+: (Operation not permitted|Invalid argument)$"
 )
-# pigz and igzip don't mind what stands behind the end of the compressed data; gzip only warns.
-BEHIND = re.compile(r"gzip: stdin: decompression OK, trailing garbage ignored$")
-WARNED = re.compile(r"tar: Child returned status 2$")
 WARNING = re.compile(
     r"tar: Removing leading `.*' from (member names|hard link targets)$"
     r"|tar: A lone zero block at \d+$"
@@ -34,12 +31,12 @@ class Complaints:
     def __init__(self, *, rootless: bool) -> None:
         self._rootless = rootless
         self._held = ""
-        self._is_serious = self._has_more_behind = False
+        self._is_serious = False
         self.losses = 0
 
     @property
     def are_harmless(self) -> bool:
-        return not self._is_serious and (self.losses > 0 or self._has_more_behind)
+        return self.losses > 0 and not self._is_serious
 
     def hear(self, text: str) -> None:
         """Take the next piece; it may begin and end anywhere."""
@@ -52,9 +49,5 @@ class Complaints:
     def _weigh(self, line: str) -> None:
         if self._rootless and LOSS.search(line):
             self.losses += 1
-        elif BEHIND.search(line):
-            self._has_more_behind = True
-        elif line.strip() and not (
-            WARNING.search(line) or (self._has_more_behind and WARNED.search(line))
-        ):
+        elif line.strip() and not WARNING.search(line):
             self._is_serious = True

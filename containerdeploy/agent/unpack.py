@@ -6,12 +6,13 @@ elsewhere, and `trusted.*` attributes, which would mean something to overlayfs, 
 """
 
 import os
+import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from containerdeploy import wire
-from containerdeploy.agent import confine, kept, powers
+from containerdeploy.agent import confine, kept, powers, tar
 from containerdeploy.agent import manifest as manifests
 from containerdeploy.agent import room as rooms
 from containerdeploy.agent import survey as surveys
@@ -26,19 +27,11 @@ from containerdeploy.agent.manifest import Writer
 from containerdeploy.agent.process import Runner, Task
 from containerdeploy.frozen import frozen
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CHUNK_BYTES = 1 << 20
 PROGRESS_S = 0.2
-TARGET = "/target"
-LISTING = "/listing"
-KEPT = "/kept"
+# For tar and the decompressor each: tar keeps a header, however long, in memory.
+MEMORY_BYTES = 2 << 30
 END_OF_ARCHIVE = "** Block of NULs **"  # else it says End of File
-DECOMPRESSORS: dict[str, tuple[str, ...]] = {
-    "gz": ("igzip", "pigz", "gzip"),
-    "xz": ("xz",),
-    "bz2": ("lbzip2", "pbzip2", "bzip2"),
-    "zst": ("zstd",),
-}
 TAR_EPILOGUES = ("due to previous errors", "Error is not recoverable")
 CHILD_FAILED = ": Child returned status"
 
@@ -123,11 +116,12 @@ class Unpacker:
                     identity=None,
                     capabilities=powers.UNPACK_CAPABILITIES,
                     cgroups=group.to_enter,
+                    rlimits=((resource.RLIMIT_DATA, MEMORY_BYTES),),
                 )
                 task = Task(
                     step=step,
-                    argv=_tar(source.compression, marking=self._rootless),
-                    environment={"PATH": PATH, "LC_ALL": "C"},
+                    argv=tar.words(source.compression, marking=self._rootless),
+                    environment={"PATH": tar.PATH, "LC_ALL": "C"},
                     limits=limits,
                     confinement=confinement,
                     group=group,
@@ -140,11 +134,11 @@ class Unpacker:
         return ending, feeder.digest()
 
     def _binds(self, target: str, listing: str) -> Iterator[rooms.Bind]:
-        yield rooms.Bind(source=target, target=TARGET, read_only=False)
-        yield rooms.Bind(source=listing, target=LISTING, read_only=False)
+        yield rooms.Bind(source=target, target=tar.TARGET, read_only=False)
+        yield rooms.Bind(source=listing, target=tar.LISTING, read_only=False)
         if self._rootless:
             beside = _beside(target, kept.NAME)
-            yield rooms.Bind(source=beside, target=KEPT, read_only=False)
+            yield rooms.Bind(source=beside, target=tar.KEPT, read_only=False)
             yield rooms.Bind(source=self._extensions, target=wire.EXTENSIONS)
 
     def _progress(self, step: str, total: int) -> Callable[[int], None]:
@@ -220,33 +214,6 @@ class _Feeder:
 
     def digest(self) -> str:
         return self._hash.hexdigest()
-
-
-def _tar(compression: wire.Compression, *, marking: bool) -> tuple[str, ...]:
-    argv = [_tool("tar"), "--extract", "--file=-", f"--directory={TARGET}", "--numeric-owner"]
-    argv += ["--same-owner", "--preserve-permissions", "--acls", "--xattrs", "--xattrs-include=*"]
-    # For the sake of one line: an archive that was cut between two members is no error to tar.
-    argv += ["--block-number", f"--index-file={LISTING}"]
-    filters = [_tool(*DECOMPRESSORS[compression])] if compression != "none" else []
-    if marking:
-        marks = f"{wire.EXTENSIONS}/_marks.py"
-        filters = [_tool("python3"), "-S", marks, kept.as_words(), KEPT, *filters]
-    if filters:
-        argv.append(f"--use-compress-program={' '.join(filters)} -d")
-    return tuple(argv)
-
-
-def _tool(*names: str) -> str:
-    import shutil
-
-    for name in names:
-        if found := shutil.which(name, path=PATH):
-            return found
-    raise StepFailed(
-        "cannot start",
-        f"the helper has no {names[-1]}",
-        hint=f"use a helper image that has {' or '.join(names)}",
-    )
 
 
 def _beside(target: str, name: str) -> str:

@@ -11,6 +11,7 @@ import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from agent_bench import Agent, Bench, Story
@@ -20,6 +21,7 @@ from containerdeploy import wire
 from containerdeploy.agent.bounds import Bounds, allowed
 from containerdeploy.agent.confine import Running
 from containerdeploy.frozen import replace
+from containerdeploy.selftest.archives import bombs
 
 pytestmark = pytest.mark.kernel
 
@@ -281,6 +283,27 @@ def test_an_archive_that_is_not_what_was_digested_is_refused(bench: Bench, plain
     assert source.sha256 in error
 
 
+@pytest.mark.parametrize("hidden", [(), ("igzip",), ("igzip", "pigz")], ids=len)
+def test_what_stands_behind_compressed_data_matters_to_no_decompressor(
+    bench: Bench, plain: bytes, monkeypatch: pytest.MonkeyPatch, hidden: tuple[str, ...]
+) -> None:
+    covers = "".join(f"mount --bind /dev/null /usr/bin/{name}; " for name in hidden)
+    usual = bench.argv
+
+    def argv(*given: Any) -> list[str]:
+        return ["unshare", "--mount", "sh", "-c", f'{covers}exec "$@"', "sh", *usual(*given)]
+
+    monkeypatch.setattr(bench, "argv", argv)
+    story, base = unpacked(bench, compressed(plain, ".gz") + b"something else", ".gz")
+    assert story.finished.outcome == "ok", story.finished
+    assert len(list(base.iterdir())) == 20
+
+
+def test_a_header_that_is_larger_than_memory_is_refused(bench: Bench) -> None:
+    error = assert_refused(bench, unpacked(bench, bombs.bomb_in_a_pax_header(), ".zst")[0])
+    assert "memory" in error
+
+
 def test_a_deleted_files_mark_is_refused(bench: Bench) -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as made:
@@ -419,7 +442,7 @@ def test_a_disk_is_not_filled_to_its_last_byte(bench: Bench) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "none", bench.store], check=True)
     running = Running(outer=0, init=0, errors=0)
     try:
-        bounds = Bounds(str(bench.store), bench.source(b""))
+        bounds = Bounds(str(bench.store), bench.source(b""), rootless=False)
         (bench.store / "most").write_bytes(bytes(15 << 20))
         assert bounds.overrun(running) is None
         (bench.store / "more").write_bytes(bytes(4 << 20))

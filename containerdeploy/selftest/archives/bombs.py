@@ -38,9 +38,9 @@ def zeros_zst() -> bytes:
 
 
 def million_members() -> bytes:
-    """A million empty members, of fifty thousand names."""
-    thousands = [_thousand(number) for number in range(50)]
-    again = raw.gz(thousands[0]) * 950
+    """A million empty members, of eight thousand names."""
+    thousands = [_thousand(number) for number in range(8)]
+    again = raw.gz(thousands[0]) * 992
     return raw.gz(b"".join(thousands)) + again + raw.gz(raw.END)
 
 
@@ -81,4 +81,5 @@ ARCHIVES = (
         refused="more than",
     ),
     hostile(hard_links_without_end, "fills", compression="gz", refused="more than 5000 members"),
+    hostile(bomb_in_a_pax_header, "breaks", compression="zst", refused="memory"),
 )

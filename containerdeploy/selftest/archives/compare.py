@@ -17,7 +17,6 @@ SOURCES, STORE = "/sources", "/store"
 DECOMPRESSORS = {"gz": "gzip", "xz": "xz", "bz2": "bzip2", "zst": "zstd"}
 TAR = "tar --extract --file=- --numeric-owner --same-owner --preserve-permissions --acls --xattrs"
 SHELVES = {"bases", "locks", "tmp"}
-GARBAGE = b"decompression OK, trailing garbage ignored"
 TIMEOUT_S = 60.0
 MOST_TOLD = 5
 MARK = "user.containerdeploy."
@@ -44,7 +43,7 @@ def main() -> None:
 def compare(one: Mapping[str, Any], directory: str) -> dict[str, object]:
     """Unpack with GNU tar, unless that is what must never be done, and compare with the base."""
     base = next((name for name in _bases() if name.startswith(one["sha256"])), "")
-    if one["harm"] == "fills":
+    if one["harm"] in ("fills", "breaks"):
         return {"base": bool(base), "tar": None, "differences": []}
     theirs = f"{directory}/tree"
     os.makedirs(theirs, 0o755)
@@ -78,14 +77,15 @@ def _unpacked(one: Mapping[str, Any], target: str) -> int:
     """Unpack as the agent does; return tar's exit code."""
     argv = [*TAR.split(), "--xattrs-include=*", f"--directory={target}"]
     if one["compression"] != "none":
-        argv.append(f"--use-compress-program={DECOMPRESSORS[one['compression']]} -d")
+        command = f"{DECOMPRESSORS[one['compression']]} -d"
+        if one["compression"] == "gz":  # of which 2 is a warning: something stands behind the end
+            command = f"sh -c '{command} || test $? -eq 2'"
+        argv.append(f"--use-compress-program={command}")
     with open(f"{SOURCES}/{one['file']}", "rb") as data:
         ended = subprocess.run(
             argv, stdin=data, capture_output=True, timeout=TIMEOUT_S, preexec_fn=_lose_sys_admin
         )
-    # A warning of gzip's that igzip and pigz don't have.
-    is_fine = ended.returncode == 2 and GARBAGE in ended.stderr
-    return 0 if is_fine else ended.returncode
+    return ended.returncode
 
 
 def _bases() -> list[str]:
