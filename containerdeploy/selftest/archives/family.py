@@ -151,6 +151,8 @@ def _wrong(
     rule = one.rootless if isolation == "rootless" and one.rootless is not None else one.refused
     if rule:
         return _wrongly_refused(end, rule)
+    if one.varies and end.outcome in ("ok", "failed"):
+        return "; ".join(told.get("differences", [])) if told.get("tar") == 0 else ""
     if end.outcome == "ok":
         if told.get("tar") != 0 and not (isolation == "rootless" and told.get("tar") == 2):
             return f"it was taken, but GNU tar ends with {told.get('tar')}"

@@ -21,7 +21,8 @@ from containerdeploy.selftest.archives.compare import DECOMPRESSORS, SOURCES, ST
 from containerdeploy.selftest.archives.described import Entry, census, walk
 
 PATIENCE_S, TICK_S = 2.0, 0.01
-MEMORY_BYTES = 1 << 30
+LONG_PATIENCE_S = 30.0
+MEMORY_BYTES = 512 << 20
 # What lies beside the target: what a host has, and the agent's places.
 BESIDE = """
     outside store/bases store/tmp store/locks run/containerdeploy sources output definitions
@@ -67,7 +68,7 @@ def let_loose(one: Mapping[str, Any], root: str) -> str:
             return _await_growth(child, root, one)
         case "hangs":
             return "" if _await_end(child) is not None else f"it goes on after {PATIENCE_S} s"
-    return _harm(one["harm"], root, before, _await_end(child))
+    return _harm(one["harm"], root, before, _await_end(child, patience_s=LONG_PATIENCE_S))
 
 
 def _harm(kind: str, root: str, before: Mapping[str, Entry], status: int | None) -> str:
@@ -146,9 +147,9 @@ def _opened(one: Mapping[str, Any]) -> int:
     return os.dup(started.stdout.fileno())
 
 
-def _await_end(child: int) -> int | None:
+def _await_end(child: int, patience_s: float = PATIENCE_S) -> int | None:
     """Return the exit code, None for one that had to be killed."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
@@ -160,7 +161,7 @@ def _await_end(child: int) -> int | None:
 
 def _await_growth(child: int, root: str, one: Mapping[str, Any]) -> str:
     """Wait until more is there than is allowed, or nothing more comes."""
-    first, deadline = os.statvfs(root), time.monotonic() + PATIENCE_S * 5
+    first, deadline = os.statvfs(root), time.monotonic() + LONG_PATIENCE_S
     while time.monotonic() < deadline:
         pid, _ = os.waitpid(child, os.WNOHANG)
         now = os.statvfs(root)
