@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from readable_product import readable_path
 from sites import Person
 
@@ -35,7 +35,8 @@ MAKE_TIMEOUT_S = 900
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[NOT_TESTED] = {}
     # How long an example takes says more of the machine than of what is tested.
-    settings.register_profile("unhurried", settings(deadline=None))
+    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("unhurried", patient)
     settings.load_profile("unhurried")
 
 

@@ -9,7 +9,20 @@ import sites
 from deploy_world import World
 from sites import MARKS, Kind, Site
 
+ONLY_ON = "only_on"
 KINDS = [pytest.param(kind, marks=getattr(pytest.mark, mark)) for kind, mark in MARKS.items()]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave tests out on the kinds of engine that say nothing beyond what the others say."""
+    left_out = [item for item in items if not _belongs(item)]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def _belongs(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker(ONLY_ON)
+    return marker is None or item.callspec.params["site"] in marker.args  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -21,8 +21,6 @@ def siege(site: Site) -> Siege:
 @pytest.fixture(scope="module")
 def control(site: Site) -> Siege:
     """The unpackers without protection are the same ones on every engine."""
-    if site.is_api:
-        pytest.skip("the control is made as root and as an ordinary user, with no engine")
     return besieged(site, "--only=archives", "--control")
 
 
@@ -58,6 +56,7 @@ NAMED = {
 }
 
 
+@pytest.mark.only_on("local", "user")
 def test_each_of_these_does_harm_elsewhere(site: Site, control: Siege) -> None:
     """What an unpacker without protection would have done, or the reason why it does nothing."""
     is_user = site.kind == "user"

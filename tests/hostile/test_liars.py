@@ -195,24 +195,22 @@ def harmless_on_a_terminal(world: World, argv: Sequence[str], **environment: str
     return terminal.sent
 
 
+@pytest.mark.only_on("local")
 @pytest.mark.parametrize("progress", ["plain", "rich", "json", "quiet"])
 def test_a_liar_does_not_reach_the_terminal(
     site: Site, new_world: Callable[[str], World], progress: str
 ) -> None:
-    if site.kind != "local":
-        pytest.skip("reports don't depend on the engine")
     world = prepared(new_world(f"terminal-{progress}"), {"speaks-in-escapes": "stream"})
     sent = harmless_on_a_terminal(world, command(world, f"--progress={progress}"))
     assert "owned" in sent or progress == "quiet"
     assert "[honest] deployed" not in [line.strip() for line in sent.splitlines()]
 
 
+@pytest.mark.only_on("local")
 def test_the_terminal_would_see_what_is_not_neutralised(
     site: Site, new_world: Callable[[str], World]
 ) -> None:
     """A control: the same text, printed as it is in the log."""
-    if site.kind != "local":
-        pytest.skip("reports don't depend on the engine")
     world = prepared(new_world("control"), {"speaks-in-escapes": "stream"})
     site.run(command(world), world.directory)
     (log,) = sorted((site.home / "runs").glob("*/logs/speaks-in-escapes/*/*.log"))[-1:]

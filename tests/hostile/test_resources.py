@@ -22,8 +22,6 @@ def siege(site: Site) -> Siege:
 @pytest.fixture(scope="module")
 def control(site: Site) -> Siege:
     """What a hog does without limits is the same on every engine."""
-    if site.is_api:
-        pytest.skip("the control is made as root and as an ordinary user, with no engine")
     return besieged(site, "--only=resources", "--control")
 
 
@@ -49,6 +47,7 @@ def test_nothing_of_the_hogs_is_left(siege: Siege) -> None:
     assert siege.left == {}
 
 
+@pytest.mark.only_on("local", "user")
 def test_each_hog_takes_what_it_wants_where_it_may(control: Siege) -> None:
     assert control.named("contained").keys() <= ON_AN_IDLE_MACHINE
     assert control.named("got through").keys() <= HOGS
