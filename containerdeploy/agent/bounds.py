@@ -102,8 +102,13 @@ def _space(path: str) -> _Space:
 
 @contextmanager
 def _standing_still(running: Running) -> Iterator[None]:
-    """Stop the confined program for the length of the block; what feeds it then waits for it."""
-    with open(f"/proc/{running.init}/task/{running.init}/children", encoding="ascii") as stream:
+    """Stop the confined program for the length of the block; what feeds it then waits for it.
+
+    One that has just ended stands still by itself.
+    """
+    children: list[int] = []
+    path = f"/proc/{running.init}/task/{running.init}/children"
+    with suppress(FileNotFoundError, ProcessLookupError), open(path, encoding="ascii") as stream:
         children = [int(word) for word in stream.read().split()]
     for child in children:
         with suppress(ProcessLookupError):

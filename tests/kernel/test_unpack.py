@@ -438,6 +438,16 @@ def test_a_path_that_no_program_can_name_is_refused(bench: Bench) -> None:
     assert "longer than 4095 bytes" in error
 
 
+def test_a_suspicion_that_comes_when_tar_has_just_ended_harms_no_archive(bench: Bench) -> None:
+    source = replace(bench.source(b""), max_bytes=1 << 20)
+    target = bench.place / "target"
+    target.mkdir()
+    bounds = Bounds(str(target), source, rootless=False)
+    (bench.place / "of-others").write_bytes(bytes(64 << 20))
+    assert bounds.overrun(Running(outer=0, init=(1 << 22) + 1, errors=0)) is None
+    assert bounds.failure is None
+
+
 def test_a_disk_is_not_filled_to_its_last_byte(bench: Bench) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "none", bench.store], check=True)
     running = Running(outer=0, init=0, errors=0)
