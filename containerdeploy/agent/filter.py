@@ -2,7 +2,8 @@
 
 Refused with EPERM: what could reach beyond the room or the kernel's less trodden paths. Refused
 with ENOSYS: clone3 (libc then falls back to clone, whose flags can be read), io_uring, every number
-above the highest reviewed (a pure list of refusals was CVE-2021-41133), other architectures.
+above the highest reviewed (a pure list of refusals was CVE-2021-41133), other architectures. Done
+by doing nothing: a change of the limit on core dumps, which has to stay as it is (powers.py).
 """
 
 import errno
@@ -30,11 +31,13 @@ NAMESPACE_FLAGS = 0x7E020080  # NEWNS NEWCGROUP NEWUTS NEWIPC NEWUSER NEWPID NEW
 # TIOCSTI, TIOCLINUX, and all that a loop device can be told: LOOP_SET_FD to LOOP_CONFIGURE.
 REFUSED_REQUESTS = (0x5412, 0x541C, *range(0x4C00, 0x4C0B), 0x4C80, 0x4C81, 0x4C82)
 SOCKET_FAMILIES = (1, 2, 10, 16)  # UNIX INET INET6 NETLINK
+CORE = 4  # RLIMIT_CORE
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
-_NUMBER, _ARCH, _ARG0, _ARG1 = 0, 4, 16, 24  # offsets in struct seccomp_data
+# Offsets in struct seccomp_data: arguments have a lower half, here, and an upper one four bytes on.
+_NUMBER, _ARCH, _ARG0, _ARG1, _ARG2, _ARG3 = 0, 4, 16, 24, 32, 40
 Instruction = tuple[int, int, int, int]
 
 
@@ -60,7 +63,24 @@ def _instructions(numbers: dict[str, int], machine: str, absent: list[str]) -> l
         code += _case(numbers[name], [*flags, (_RETURN, 0, 0, _ALLOW)])
     code += _case(numbers["ioctl"], _unless(_ARG1, REFUSED_REQUESTS, errno.EPERM))
     code += _case(numbers["socket"], _only(_ARG0, SOCKET_FAMILIES, errno.EAFNOSUPPORT))
+    code += _case(numbers["setrlimit"], _unless(_ARG0, (CORE,), 0))
+    code += _case(numbers["prlimit64"], _core_limit_only_read())
     return [*code, (_RETURN, 0, 0, _ALLOW)]
+
+
+def _core_limit_only_read() -> list[Instruction]:
+    """For prlimit64(pid, resource, new, old): set it by doing nothing, refuse to do both."""
+    allow = (_RETURN, 0, 0, _ALLOW)
+    is_of_cores = [(_LOAD, 0, 0, _ARG1), (_EQUAL, 1, 0, CORE), allow]
+    sets_one = [(_LOAD, 0, 0, _ARG2), (_EQUAL, 0, 3, 0)]
+    sets_one += [(_LOAD, 0, 0, _ARG2 + 4), (_EQUAL, 0, 1, 0), allow]
+    return [*is_of_cores, *sets_one, *_nonzero(_ARG3, _refuse(errno.EPERM)), _refuse(0)]
+
+
+def _nonzero(argument: int, then: Instruction) -> list[Instruction]:
+    """Do `then` where an argument of 64 bits is not zero."""
+    halves = [(_LOAD, 0, 0, argument), (_EQUAL, 1, 0, 0), then]
+    return [*halves, (_LOAD, 0, 0, argument + 4), (_EQUAL, 1, 0, 0), then]
 
 
 def _refuse(error: int) -> Instruction:

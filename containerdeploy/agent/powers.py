@@ -26,6 +26,9 @@ USER_LIMITS = {
 # What the kernel counts for all processes of a user together: the host's root needs it more.
 SHARED_WITH_ROOT = ((resource.RLIMIT_MSGQUEUE, 0), (resource.RLIMIT_SIGPENDING, 1024))
 MAX_OPEN_FILES = 4096
+# To the kernel 0 means no core file, but a host's program that takes core dumps gets them all the
+# same; 1 means neither (do_coredump() in fs/coredump.c). The call filter keeps it there.
+NO_CORE = 1
 
 
 def become_root_of(identity: Identity, user_limits: int) -> None:
@@ -63,7 +66,7 @@ def drop_capabilities(keep: frozenset[str]) -> None:
 def limit(wanted: Sequence[tuple[int, int]], *, shared_with_root: bool) -> None:
     """Set resource limits, what every program gets and the `wanted` ones."""
     for kind, value in (
-        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CORE, _allowed(resource.RLIMIT_CORE, NO_CORE)),
         (resource.RLIMIT_NOFILE, _allowed(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)),
         *((kind, _allowed(kind, most)) for kind, most in SHARED_WITH_ROOT if shared_with_root),
         *wanted,

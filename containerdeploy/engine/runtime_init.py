@@ -36,7 +36,8 @@ def prepare(order: Order, at: str, channels: Channels, *, rootless: bool, groupe
     syscalls.unshare(syscalls.CLONE_NEWCGROUP)
     if not grouped:
         runtime_cgroups.limit_by_resources(order)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if resource.getrlimit(resource.RLIMIT_CORE)[1]:
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))  # 0 is for files only: agent/powers.py
     _become_root(order.capabilities)
     if os.read(channels.control, len(GO)) != GO:
         os._exit(0)  # the controller is gone, or never wanted it

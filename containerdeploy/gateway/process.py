@@ -147,7 +147,7 @@ def _renounce(order: Order) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # who hangs up is told by the next call
     os.chdir("/")
     for kind, limit in (
-        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CORE, min(1, *map(abs, resource.getrlimit(resource.RLIMIT_CORE)))),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
     ):

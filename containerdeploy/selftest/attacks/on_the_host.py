@@ -1,13 +1,17 @@
 """Becoming the host's root: kernel settings and pseudo file systems."""
 
+import ctypes
 import errno
 import itertools
+import mmap
 import os
+import resource
 from collections.abc import Iterable, Iterator
 
 from tools import Untried, attack, call, can_write, checked, libc, mounted, private
 
 GROUP = "the host"
+MAP_FIXED_NOREPLACE = 0x100000
 
 
 @attack
@@ -25,6 +29,25 @@ def core_pattern_below_the_cover() -> object:
     private()
     checked(libc.umount2(b"/proc/sys", 2), "umount")
     return can_write("/proc/sys/kernel/core_pattern")
+
+
+@attack
+def core_dumps_for_a_program_of_the_hosts() -> object:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    return resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
+
+
+@attack
+def core_dumps_by_a_far_pointer() -> object:
+    """The same with an address whose lower half is zero, which a filter could take for none."""
+    at = 1 << 32
+    libc.mmap.restype = ctypes.c_void_p
+    fixed = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_FIXED_NOREPLACE
+    place = libc.mmap(ctypes.c_void_p(at), 4096, mmap.PROT_READ | mmap.PROT_WRITE, fixed, -1, 0)
+    if place != at:
+        raise Untried("that address is taken")
+    call("prlimit64", 0, resource.RLIMIT_CORE, at, 0)
+    return resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
 
 
 @attack

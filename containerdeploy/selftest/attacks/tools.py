@@ -43,6 +43,7 @@ NUMBERS = {
     "iopl": (172, -1),
     "modify_ldt": (154, -1),
     "pidfd_getfd": (438, 438),
+    "prlimit64": (302, 261),
 }
 NEWNS, NEWUSER, NEWNET, NEWPID = 0x20000, 0x10000000, 0x40000000, 0x20000000
 NEWCGROUP, NEWTIME, NEWUTS = 0x2000000, 0x80, 0x4000000
