@@ -1,7 +1,6 @@
 """Privileges: which extensions ask for one, and whether the operator's policy allows it."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from containerdeploy.document import did_you_mean
 from containerdeploy.errors import PlanError
@@ -13,11 +12,11 @@ from containerdeploy.policy import GRANTS
 
 @frozen
 class Refused:
-    """An extension that asks for what a policy file, `by`, doesn't allow; `origin` is who asks."""
+    """An extension that asks for what no policy allows; `why` says so, `origin` is who asks."""
 
     extension: Extension
     origin: str
-    by: Path
+    why: str
 
 
 def asked_for(options: Options, catalogue: Catalogue) -> frozenset[str]:
@@ -48,7 +47,7 @@ def origin(found: Extension, name: str, asked: frozenset[str]) -> str:
 def told(refused: Sequence[Refused]) -> Iterator[str]:
     """Yield who asks for what no rule gives, and the lines of a policy that would allow it."""
     for one in refused:
-        yield f"{one.extension.path} asks for loop devices ({one.origin}): {one.by} allows none"
+        yield f"{one.extension.path} asks for loop devices ({one.origin}): {one.why}"
     if refused:
         yield from (
             "if you trust what you have read of them, this allows it:",

@@ -265,9 +265,9 @@ class _Planner:
         origin = grants.origin(found, name, self.granted)
         if not origin:
             return 0
-        allowed, by = self.catalogue.policy.loop_devices(found.sha256, found.path)
-        if by is not None:
-            self.refused.append(grants.Refused(extension=found, origin=origin, by=by))
+        allowed, why = self.catalogue.policy.loop_devices(found.sha256, found.path)
+        if why:
+            self.refused.append(grants.Refused(extension=found, origin=origin, why=why))
         return allowed
 
     def _target(

@@ -89,6 +89,7 @@ class PolicyFile:
     extensions: Rules = Rules()
     loop: tuple[Devices, ...] | None = None
     not_loop: tuple[Devices, ...] = ()
+    loop_at: Place | None = None
     limits: Mapping[LimitName, LimitRule] = NOTHING
     ceilings: Mapping[CeilingName, int] = NOTHING
     require_writes: Place | None = None
@@ -99,6 +100,13 @@ class PolicyFile:
             return 0
         fits = (rule.devices for rule in self.loop or () if rule.fits(sha256, path))
         return max(fits, default=0)
+
+    def loop_refusal(self, sha256: str, path: Path) -> str:
+        """Say which rule keeps loop devices from an extension, or that none allows them."""
+        for rule in self.not_loop:
+            if rule.fits(sha256, path):
+                return f"{rule.at} denies them"
+        return f"{self.loop_at or self.path} allows none"
 
 
 @frozen
@@ -112,18 +120,18 @@ class Policy:
     ground: Path
     files: tuple[PolicyFile, ...] = ()
 
-    def loop_devices(self, sha256: str, path: Path) -> tuple[int, Path | None]:
-        """Return how many loop devices an extension may have, and the file that denies any."""
+    def loop_devices(self, sha256: str, path: Path) -> tuple[int, str]:
+        """Return how many loop devices an extension may have, and what refuses them if it is 0."""
         speaking = [
             file
             for file in self.files
             if file.path == self.ground or file.loop is not None or file.not_loop
         ]
         if not any(file.path == self.ground for file in speaking):
-            return 0, self.ground
-        counts = {file.path: file.loop_devices(sha256, path) for file in speaking}
-        fewest = min(counts, key=lambda one: counts[one])
-        return counts[fewest], None if counts[fewest] else fewest
+            return 0, f"{self.ground} allows none"
+        strictest = min(speaking, key=lambda file: file.loop_devices(sha256, path))
+        count = strictest.loop_devices(sha256, path)
+        return count, "" if count else strictest.loop_refusal(sha256, path)
 
     @property
     def speaks_of_sources(self) -> bool:

@@ -112,7 +112,8 @@ def _file(path: Path, node: Node, complaints: Complaints) -> PolicyFile:
         below = _below(fields, name, complaints)
         return _rules(below, name, fault, more, complaints) if below else Rules()
 
-    loop, not_loop = _grants(_below(fields, "grants", complaints), complaints)
+    grants = _below(fields, "grants", complaints)
+    loop, not_loop = _grants(grants, complaints)
     return PolicyFile(
         path=path,
         engines=section("engines", words.engine_fault),
@@ -123,6 +124,7 @@ def _file(path: Path, node: Node, complaints: Complaints) -> PolicyFile:
         extensions=section("extensions", words.extension_fault, "require-writes"),
         loop=loop,
         not_loop=not_loop,
+        loop_at=grants.entries["loop"].key.at if grants and "loop" in grants.entries else None,
         limits=_limits(_below(fields, "limits", complaints), complaints),
         ceilings=_ceilings(_below(fields, "sources", complaints)),
         require_writes=_require_writes(_below(fields, "extensions", complaints)),
@@ -195,6 +197,7 @@ def _devices(node: Node, complaints: Complaints) -> Devices:
         sha256=sha256,
         path=Path(path) if path is not None else None,
         devices=fields.count("devices") or LOOP_DEVICES,
+        at=node.at,
     )
 
 

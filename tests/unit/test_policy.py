@@ -173,10 +173,11 @@ def test_a_policy_with_a_mistake_allows_nothing_and_says_where(definitions, rule
 
 def test_an_empty_policy_allows_nothing(definitions):
     path = allow(definitions, "{path: /a}")
-    for text in ("", "# nothing yet\n", "grants:\n", "grants: {loop: []}\n"):
+    at = {"": "", "# nothing yet\n": "", "grants:\n": "", "grants: {loop: []}\n": ":1:10"}
+    for text, place in at.items():
         path.write_text(text)
         policy = Policy(ground=path, files=(read_policy(path, definitions.root),))
-        assert policy.loop_devices("0" * 64, Path("/a")) == (0, path)
+        assert policy.loop_devices("0" * 64, Path("/a")) == (0, f"{path}{place} allows none")
 
 
 def test_a_user_has_a_policy_of_their_own_and_root_has_the_operators(monkeypatch, tmp_path):

@@ -332,6 +332,23 @@ def test_a_privilege_needs_the_word_of_the_operator(world, operator, own, given,
 
 
 @pytest.mark.parametrize(
+    ("path", "rules", "told"),
+    [
+        ("operator", "[]", "operator.yaml:2:3 allows none"),
+        ("operator", "{deny: [{path: '%s'}]}", "operator.yaml:2:17 denies them"),
+        ("operator", "{allow: [{path: '%s'}], deny: [{path: '%s'}]}", " denies them"),
+        ("given", "[{path: /nowhere}]", "given.yaml:2:3 allows none"),
+    ],
+)
+def test_a_refused_privilege_names_the_rule(world, path, rules, told):
+    world.definitions.extension("own.configure", "grants: [loop]\n")
+    own = f"{world.definitions.root}/extensions/own.configure"
+    world.rules(GRANT.format(root=world.definitions.root, devices=4))
+    world.rules(f"grants:\n  loop: {rules.replace('%s', own)}\n", getattr(world, path))
+    assert told in world.refused()[0]
+
+
+@pytest.mark.parametrize(
     ("sidecar", "refused"), [("summary: x", True), ("writes: []", False), ("writes: [/]", False)]
 )
 def test_contracts_can_be_required(world, sidecar, refused):
