@@ -83,12 +83,23 @@ class Bounds:
 def allowed(source: wire.Source) -> surveys.Allowed:
     """Return what an archive may become: so many times its size, but a little is always fine."""
     size_bytes = max(source.size_bytes * source.max_expansion, ALWAYS_FINE_BYTES)
-    reason = f"{source.max_expansion} times the archive's size"
+    reason = f"{source.max_expansion} times the archive's size{_by(source, 'max_expansion')}"
     if size_bytes == ALWAYS_FINE_BYTES:
         reason = "which is fine for any archive"
     if source.max_bytes is not None and source.max_bytes < size_bytes:
-        size_bytes, reason = source.max_bytes, "which the operator's policy allows"
-    return surveys.Allowed(bytes=size_bytes, reason=reason, members=source.max_members)
+        by = _by(source, "max_bytes")
+        size_bytes, reason = source.max_bytes, f"which the operator's policy allows{by}"
+    return surveys.Allowed(
+        bytes=size_bytes,
+        reason=reason,
+        members=source.max_members,
+        members_reason=_by(source, "max_members"),
+    )
+
+
+def _by(source: wire.Source, bound: str) -> str:
+    """Name the policy's rule that set a bound, if one did."""
+    return f" ({source.rules[bound]})" if bound in source.rules else ""
 
 
 def _space(path: str) -> _Space:

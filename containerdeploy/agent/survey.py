@@ -16,7 +16,7 @@ LOOK = "see with tar --list what it is made of; the operator's policy can allow 
 
 @frozen
 class Allowed:
-    """What an archive may become; `reason` says in words where the bytes come from.
+    """What an archive may become; `reason` and `members_reason` say in words whose bounds they are.
 
     No member may have an attribute that begins with `marks`, where there are such.
     """
@@ -24,6 +24,7 @@ class Allowed:
     bytes: int
     reason: str
     members: int
+    members_reason: str = ""
     marks: str = ""
 
 
@@ -68,7 +69,8 @@ class _Tally:
         allowed = self._allowed
         if self.members > allowed.members:
             raise _refused(
-                f"it holds more than {allowed.members} members; that at {shown(path)} is one more",
+                f"it holds more than {allowed.members} members{allowed.members_reason}; "
+                f"that at {shown(path)} is one more",
                 hint=f"{LOOK}, sources: max-members",
             )
         if self.bytes > allowed.bytes:

@@ -177,12 +177,16 @@ class HelperRun:
 
     def _bounded(self, usual: wire.Source) -> wire.Source:
         """Return a source with the bounds that the policy sets on what it may become."""
-        ceiling = self._context.plan.policy.ceiling
+        policy = self._context.plan.policy
+        found = {
+            "max_expansion": policy.ceiling("max-expansion", usual.max_expansion),
+            "max_bytes": policy.ceiling("max-size", usual.max_bytes),
+            "max_members": policy.ceiling("max-members", usual.max_members),
+        }
         return replace(
             usual,
-            max_expansion=ceiling("max-expansion", usual.max_expansion),
-            max_bytes=ceiling("max-size", usual.max_bytes),
-            max_members=ceiling("max-members", usual.max_members),
+            **{name: one.most for name, one in found.items()},
+            rules={name: str(one.at) for name, one in found.items() if one.at},
         )
 
     def _stage(self, place: spec.Placement, container: ContainerId) -> None:

@@ -4,6 +4,7 @@ The operator's file always holds. Others can only tighten: a thing is allowed if
 it. Privileges alone need a word that allows them, in the operator's file where there is one.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -77,6 +78,14 @@ class LimitRule:
 
 
 @frozen
+class Ceiling:
+    """The most of something that a source may become, and the rule that says so, if one does."""
+
+    most: int | None = None
+    at: Place | None = None
+
+
+@frozen
 class PolicyFile:
     """What one file says; a section that isn't there says nothing."""
 
@@ -91,7 +100,7 @@ class PolicyFile:
     not_loop: tuple[Devices, ...] = ()
     loop_at: Place | None = None
     limits: Mapping[LimitName, LimitRule] = NOTHING
-    ceilings: Mapping[CeilingName, int] = NOTHING
+    ceilings: Mapping[CeilingName, Ceiling] = NOTHING
     require_writes: Place | None = None
 
     def loop_devices(self, sha256: str, path: Path) -> int:
@@ -141,13 +150,13 @@ class Policy:
     def speaks_of_extensions(self) -> bool:
         return any(file.extensions.allow is not None or file.extensions.deny for file in self.files)
 
-    def ceiling(self, name: CeilingName, usual: int | None) -> int | None:
+    def ceiling(self, name: CeilingName, usual: int | None) -> Ceiling:
         """Return what a source may be at most; only the ground can allow more than is usual."""
-        values = [usual]
+        found = [Ceiling(most=usual)]
         for file in self.files:
-            said = file.ceilings.get(name)
-            values = [said or usual] if file.path == self.ground else [*values, said]
-        return min((value for value in values if value is not None), default=None)
+            if said := file.ceilings.get(name):
+                found = [said] if file.path == self.ground else [*found, said]
+        return min(found, key=lambda one: math.inf if one.most is None else one.most)
 
     def default(self, name: LimitName) -> tuple[float, Place] | None:
         """Return the least of what the files say a limit is where nobody asks."""

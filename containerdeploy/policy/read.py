@@ -26,6 +26,7 @@ from containerdeploy.policy.model import (
     GRANTS,
     LIMITS,
     LOOP_DEVICES,
+    Ceiling,
     CeilingName,
     Devices,
     LimitName,
@@ -237,7 +238,7 @@ def _limit(name: LimitName, fields: Fields, complaints: Complaints) -> LimitRule
     )
 
 
-def _ceilings(below: Fields | None) -> Mapping[CeilingName, int]:
+def _ceilings(below: Fields | None) -> Mapping[CeilingName, Ceiling]:
     if below is None:
         return {}
     said: dict[CeilingName, int | None] = {
@@ -245,7 +246,11 @@ def _ceilings(below: Fields | None) -> Mapping[CeilingName, int]:
         "max-expansion": below.count("max-expansion"),
         "max-members": below.count("max-members"),
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {
+        name: Ceiling(most=value, at=below.entries[name].value.at)
+        for name, value in said.items()
+        if value is not None
+    }
 
 
 def _require_writes(below: Fields | None) -> Place | None:

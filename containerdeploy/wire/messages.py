@@ -35,7 +35,7 @@ class Source:
     """A root file system archive: its place inside the helper, and what its bytes must hash to.
 
     Unpacked it may take up `max_expansion` times its size (but a GiB in any case), `max_bytes` at
-    the most, and have `max_members`.
+    the most, and have `max_members`; `rules` has the places of those that a policy's rule set.
     """
 
     path: str
@@ -45,6 +45,7 @@ class Source:
     max_expansion: int = 20
     max_bytes: int | None = None
     max_members: int = 2_000_000
+    rules: Mapping[str, str] = NOTHING
 
 
 @frozen

@@ -161,6 +161,13 @@ def any_route():
 
 
 @attack
+def any_route_of_version_6():
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.connect(("2001:4860:4860::8888", 53))
+        return sock.getsockname()[0]
+
+
+@attack
 def dns():
     """Ask each server that the resolver knows, and the usual ones, for a name of our own."""
     with open("/etc/resolv.conf") as stream:

@@ -397,6 +397,8 @@ def test_without_a_policy_an_archive_may_be_twenty_times_its_size_but_at_least_a
     source = replace(source, size_bytes=1 << 30)
     assert allowed(source).bytes == 20 << 30
     assert allowed(replace(source, max_expansion=3)).bytes == 3 << 30
+    told = allowed(replace(source, rules={"max_expansion": "policy.yaml:1:2"})).reason
+    assert told == "20 times the archive's size (policy.yaml:1:2)"
     assert allowed(replace(source, max_bytes=1000)).bytes == 1000
 
 
@@ -406,9 +408,10 @@ def test_directories_that_the_archive_only_implies_count(bench: Bench) -> None:
     with tarfile.open(fileobj=buffer, mode="w") as made:
         for number in range(100):
             made.addfile(tarfile.TarInfo(f"{number}/" + "d/" * 100 + "end"))
-    source = replace(bench.source(compressed(buffer.getvalue(), ".zst"), ".zst"), max_members=5000)
+    source = bench.source(compressed(buffer.getvalue(), ".zst"), ".zst")
+    source = replace(source, max_members=5000, rules={"max_members": "policy.yaml:1:2"})
     story = bench.run(bench.job(bench.deployment(source)))
-    assert "more than 5000 members" in assert_refused(bench, story)
+    assert "more than 5000 members (policy.yaml:1:2);" in assert_refused(bench, story)
 
 
 def test_what_others_write_meanwhile_is_not_held_against_an_archive(

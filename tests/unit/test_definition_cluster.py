@@ -204,12 +204,12 @@ def test_a_bad_digest_is_a_problem(definitions):
 def test_limits_of_an_extension_are_read(definitions):
     definitions.extension("x.configure")
     use = "{name: x, network: full, timeout: 2m, idle-timeout: 90s, memory: 512M, pids: 7"
-    use += ", cpu: 0.5, disk: 2G}"
+    use += ", cpu: 0.5, disk: 2G, max-output: 3M}"
     definitions.system("s", f"configuration-extensions: [{use}]\n")
     definitions.cluster(GOOD)
     (step,) = definitions.one().configure
     assert (step.network.mode, step.timeout_s, step.idle_timeout_s) == ("full", 120.0, 90.0)
-    assert (step.memory_bytes, step.pids) == (512 << 20, 7)
+    assert (step.memory_bytes, step.pids, step.max_output_bytes) == (512 << 20, 7, 3 << 20)
     assert (step.cpus, step.disk_bytes) == (0.5, 2 << 30)
 
 

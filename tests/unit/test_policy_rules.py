@@ -547,7 +547,9 @@ def test_what_a_source_may_become_is_the_operators_to_widen(world, operator, own
     for path, said in ((world.operator, operator), (world.own, own)):
         if said is not None:
             world.rules(f"sources: {{max-expansion: {said}}}" if said else "", path)
-    assert world.plan().policy.ceiling("max-expansion", 20) == most
+    found = world.plan().policy.ceiling("max-expansion", 20)
+    assert found.most == most
+    assert (found.at is None) == (most == 20)
 
 
 def test_the_plan_shows_the_files_the_contracts_and_whose_the_limits_are(world):
