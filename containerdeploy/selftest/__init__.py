@@ -8,6 +8,7 @@ attacks.py     these scripts and what they say
 extensions.py  the family of hostile extensions
 artifacts.py   the family of hostile results
 traps.py       what is left where a result should be
+careless.py    who takes results without care
 resources.py   the family of extensions that use things up
 scripted.py    attacks that are extensions of their own
 bait.py        sockets of this host's that only who broke out can reach

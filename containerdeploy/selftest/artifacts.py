@@ -1,9 +1,12 @@
 """The family of hostile artifacts: write extensions leave a trap where their result should be."""
 
+import json
 import os
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
+from containerdeploy.selftest import inside
 from containerdeploy.selftest.finding import Finding, Verdict
 from containerdeploy.selftest.ground import Ground, Told
 from containerdeploy.selftest.traps import TRAPS
@@ -33,6 +36,25 @@ def attempt(ground: Ground) -> Iterator[Finding]:
     yield _finding(
         "nothing lies beside the results", ", ".join(planted + _strangers(definitions.out))
     )
+
+
+def control(ground: Ground) -> Iterator[Finding]:
+    """Spring the same traps where results are taken without care; yield what harm that did."""
+    secret = "/etc/passwd"  # of the container
+    order = {
+        name: {
+            "script": trap.script.replace("SECRET", secret),
+            "output": trap.output,
+            "contents": [content.decode() for content in trap.contents],
+        }
+        for name, trap in TRAPS.items()
+    }
+    package = resources.files("containerdeploy.selftest")
+    text = package.joinpath("careless.py").read_text(encoding="utf-8")
+    argv = ("python3", "-I", "-S", "-c", text, json.dumps(order))
+    said = inside.run(ground.engine, ground.image, ground.store, argv).splitlines()
+    harms = {one["name"]: one["harm"] for one in map(json.loads, said)}
+    yield from (_finding(name, harms[name]) for name in TRAPS)
 
 
 def _judged(name: str, path: Path, told: Told) -> Finding:

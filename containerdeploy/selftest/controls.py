@@ -20,6 +20,7 @@ MAY_LACK = frozenset(
 LACKING = ("No such file", "No such device", "not implemented", "not supported")
 # What can't succeed in the control, and why.
 WITHOUT: Mapping[str, str] = {
+    "nothing": "where there is nothing, nothing can be taken",
     "write_to_the_tools": "read-only there too: see lift_the_cover_of_the_tools",
     "write_to_the_definitions": "read-only there too: see lift_the_cover_of_the_definitions",
     "write_to_the_root": "read-only there too: see lift_the_cover_of_the_tools",
@@ -48,6 +49,7 @@ NOT_A_USERS: Mapping[str, str] = {
         "loop_control loop_device network_tunnel console terminal_of_the_machine".split(),
         "CAP_MKNOD on the host for the node",
     ),
+    "device": "CAP_MKNOD on the host for the node",
     **dict.fromkeys(
         "core_pattern core_pattern_of_a_fresh_proc settings_beside_them writable_sys "
         "release_agent leave_the_control_group lift_its_own_limits "

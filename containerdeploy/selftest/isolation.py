@@ -14,9 +14,9 @@ FAMILIES: Mapping[Family, Attempt] = {
     "archives": archives.attempt,
     "resources": resources.attempt,
 }
-# Artifacts need none: what their traps do, they do for real in every run.
 CONTROLS: Mapping[Family, Attempt] = {
     "extensions": control.attempt,
+    "artifacts": artifacts.control,
     "archives": archives.control,
     "resources": resources.control,
 }
