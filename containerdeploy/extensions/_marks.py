@@ -195,6 +195,7 @@ class Kept:
         if node in self._devices and (kind == LINK or header[156] not in WITHOUT_DATA):
             header = as_node(header, node)
             records.pop(b"size", None)
+            records.pop(b"linkpath", None)
         if owner and number(header[108:116]) == number(header[116:124]) == 0:
             uid, _, gid = owner.partition(b":")
             if all(word.isdigit() and int(word) < COUNT for word in (uid, gid)):
@@ -208,10 +209,11 @@ def owned(header: bytes, uid: int, gid: int) -> bytes:
 
 
 def as_node(header: bytes, node: bytes) -> bytes:
-    """Return a file's header (or a link's to one) as that of a node, which has no data."""
+    """Return a file's header as that of a node, which has no data; tar knows no links to nodes."""
     kind, major, minor = node.split()
-    member = header[156:157] if header[156:157] == LINK else TYPES[kind]
-    header = header[:124] + b"%011o\0" % 0 + header[136:156] + member + header[157:]
+    header = (
+        header[:124] + b"%011o\0" % 0 + header[136:156] + TYPES[kind] + bytes(100) + header[257:]
+    )
     return signed(header[:329] + b"%07o\0%07o\0" % (int(major), int(minor)) + header[345:])
 
 
