@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from containerdeploy import wire
-from containerdeploy.agent import trees
+from containerdeploy.agent import overlay, trees
 from containerdeploy.agent.contract import Contract
 from containerdeploy.agent.events import Emitter
 from containerdeploy.frozen import replace
@@ -21,7 +21,6 @@ BATCH_CHARACTERS = 4 * 1024
 LONGEST_PATH = 4 * 1024  # six bytes for the worst character: two of these fit a line
 COMPARE_BYTES = 1 << 18
 NOTHING = "/"  # begins no path below a root
-OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")
 
 
 class Report:
@@ -52,43 +51,45 @@ class Report:
 
 
 def report(
-    emitter: Emitter, step: str, upper: str, before: str, contract: Contract | None
+    told: Report, upper: str, before: str, contract: Contract | None, own: str
 ) -> Counter[str]:
     """Tell what the layer `upper` changed in the tree `before`; return counts by kind."""
-    told = Report(emitter, step)
-    for change in between(upper, before, contract):
+    for change in between(upper, before, contract, own):
         told.add(change)
     told.flush()
     return told.counts
 
 
-def between(upper: str, before: str, contract: Contract | None) -> Iterator[wire.Change]:
-    """Yield what a layer changes, in order of path; let the contract judge all of it."""
+def between(upper: str, before: str, contract: Contract | None, own: str) -> Iterator[wire.Change]:
+    """Yield what a layer changes, in order of path; let the contract judge all of it.
+
+    `own` is how the names of the layer's attributes begin that are its overlay's.
+    """
     upper_root, before_root = trees.open_directory(upper), trees.open_directory(before)
     try:
-        yield from compare(upper_root, before_root, contract)
+        yield from compare(upper_root, before_root, own, contract)
     finally:
         os.close(upper_root)
         os.close(before_root)
 
 
 def compare(
-    upper_root: int, before_root: int, contract: Contract | None = None
+    upper_root: int, before_root: int, own: str, contract: Contract | None = None
 ) -> Iterator[wire.Change]:
     """Yield the changes in order of path; let the contract judge every entry of the layer."""
-    roots = [(root, ".", os.fstat(root)) for root in (upper_root, before_root)]
-    yield from _judged(contract, _compare_same_type(".", *roots))
+    top, below = ((root, ".", os.fstat(root)) for root in (upper_root, before_root))
+    yield from _judged(contract, _compare_same_type(".", top, below, own))
     opaque = NOTHING  # what hides all below it, marked or not
     with _Before(before_root) as before:
         for directory, path, name, found in trees.walk(upper_root):
             beside = before.directory(os.path.dirname(path))
             old = _lstat(name, beside) if beside is not None else None
-            change = next(_judge(path, (directory, name, found), (beside, old)), None)
+            change = next(_judge(path, (directory, name, found), (beside, old), own), None)
             if contract is not None:
                 contract.entry(path, (directory, name, found), old, change)
             if change is not None:
                 yield change
-            if not path.startswith(opaque) and _is_opaque(directory, name, found):
+            if not path.startswith(opaque) and _is_opaque(directory, name, found, own):
                 opaque = f"{path}/"
             if old is not None and f"{path}/".startswith(opaque) and stat.S_ISDIR(found.st_mode):
                 yield from _judged(contract, _gone(path, directory, beside, name))
@@ -142,7 +143,7 @@ _Entry = tuple[int, str, os.stat_result]
 
 
 def _judge(
-    path: str, new: _Entry, old: tuple[int | None, os.stat_result | None]
+    path: str, new: _Entry, old: tuple[int | None, os.stat_result | None], own: str
 ) -> Iterator[wire.Change]:
     _, _, now = new
     directory, was = old
@@ -160,14 +161,14 @@ def _judge(
             detail=f"{_type(was)} → {_type(now)}",
         )
     else:
-        yield from _compare_same_type(path, new, (directory, new[1], was))
+        yield from _compare_same_type(path, new, (directory, new[1], was), own)
 
 
-def _compare_same_type(path: str, new: _Entry, old: _Entry) -> Iterator[wire.Change]:
+def _compare_same_type(path: str, new: _Entry, old: _Entry, own: str) -> Iterator[wire.Change]:
     now, was = new[2], old[2]
     details = []
     kind: wire.ChangeKind | None = None
-    if _xattrs(new) != _xattrs(old):
+    if overlay.unmarked(_xattrs(*new[:2]), own) != _xattrs(*old[:2]):
         kind = "xattr"
         details.append("extended attributes")
     if stat.S_IMODE(now.st_mode) != stat.S_IMODE(was.st_mode):
@@ -227,17 +228,12 @@ def _gone(path: str, directory: int, beside: int | None, name: str) -> Iterator[
             os.close(new)
 
 
-def _is_opaque(directory: int, name: str, found: os.stat_result) -> bool:
-    values = _all_xattrs(directory, name) if stat.S_ISDIR(found.st_mode) else {}
-    return any(values.get(f"{prefix}opaque") == b"y" for prefix in OVERLAY_XATTRS)
+def _is_opaque(directory: int, name: str, found: os.stat_result, own: str) -> bool:
+    values = _xattrs(directory, name) if stat.S_ISDIR(found.st_mode) else {}
+    return values.get(f"{own}opaque") == b"y"
 
 
-def _xattrs(entry: _Entry) -> dict[str, bytes]:
-    values = _all_xattrs(entry[0], entry[1])
-    return {key: value for key, value in values.items() if not key.startswith(OVERLAY_XATTRS)}
-
-
-def _all_xattrs(directory: int, name: str) -> dict[str, bytes]:
+def _xattrs(directory: int, name: str) -> dict[str, bytes]:
     path = f"/proc/self/fd/{directory}/{name}"
     try:
         names = os.listxattr(path, follow_symlinks=False)

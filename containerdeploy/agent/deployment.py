@@ -196,8 +196,9 @@ class Deploying:
         return Contract(step, self._tree.bottom, self._epoch or 0)
 
     def _report(self, step: str, layer: str, contract: Contract | None) -> Mapping[str, int]:
+        told = changes.Report(self._shop.emitter, step)
         with self._tree.before() as before:
-            counts = changes.report(self._shop.emitter, step, layer, before, contract)
+            counts = changes.report(told, layer, before, contract, self._tree.marks)
         layers.clamp_times(layer, self._epoch or 0)
         return counts
 
@@ -206,7 +207,7 @@ class Deploying:
         if contract is None:
             return
         with self._tree.before() as before:
-            for _ in changes.between(layer, before, contract):
+            for _ in changes.between(layer, before, contract, self._tree.marks):
                 pass
         contract.settle()
 

@@ -83,9 +83,14 @@ class LayeredTree:
         upper = f"{self._plain}/{number}/up"
         os.makedirs(upper)
         os.mkdir(f"{self._plain}/{number}/wk")
-        copy_attributes(below, upper)
+        copy_attributes(below, upper, self.marks)
         self._layers.append(number)
         return upper
+
+    @property
+    def marks(self) -> str:
+        """How the names of attributes begin that are the overlay's own on layers."""
+        return overlay.marks(self._identity)
 
     @property
     def newest(self) -> str:
@@ -122,13 +127,13 @@ class LayeredTree:
             syscalls.umount(target)
 
 
-def copy_attributes(source: str, target: str) -> None:
-    """Give a directory another's owner, mode, extended attributes and times."""
+def copy_attributes(source: str, target: str, marks: str = overlay.MARKS) -> None:
+    """Give a directory another's owner, mode, extended attributes and times, not its `marks`."""
     found = os.stat(source, follow_symlinks=False)
     os.chown(target, found.st_uid, found.st_gid)
     os.chmod(target, stat.S_IMODE(found.st_mode))
     for name in os.listxattr(source, follow_symlinks=False):
-        if not name.startswith(("trusted.overlay.", "user.overlay.")):
+        if not overlay.is_mark(name, marks):
             with suppress(OSError):
                 os.setxattr(target, name, os.getxattr(source, name, follow_symlinks=False))
     os.utime(target, ns=(found.st_mtime_ns, found.st_mtime_ns))

@@ -5,7 +5,7 @@ https://docs.kernel.org/filesystems/overlayfs.html
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from containerdeploy import syscalls
 from containerdeploy.agent.failures import told
@@ -13,8 +13,32 @@ from containerdeploy.agent.identity import Identity
 
 FIXED = "redirect_dir=off,metacopy=off,index=off,xino=off"
 FIXED_ROOTLESS = "userxattr"
+MARKS, MARKS_ROOTLESS = "trusted.overlay.", "user.overlay."
 # Layers go with their run. Without this every unmount writes all of their disk's data out.
 WITH_UPPER = "volatile"
+
+
+def marks(identity: Identity) -> str:
+    """Return how the names of overlayfs' own attributes begin; all others are data to it."""
+    return MARKS_ROOTLESS if identity.rootless else MARKS
+
+
+def is_mark(name: str, own: str) -> bool:
+    """Say whether an attribute of a layer is the overlay's; a step's of such a name lies escaped.
+
+    https://docs.kernel.org/filesystems/overlayfs.html#nesting-overlayfs-mounts
+    """
+    return name.startswith(own) and not name.startswith(f"{own}overlay.")
+
+
+def unmarked(attributes: Mapping[str, bytes], own: str) -> dict[str, bytes]:
+    """Return a layer's attributes as they are in the tree."""
+    escaped = f"{own}overlay."
+    return {
+        own + name.removeprefix(escaped) if name.startswith(escaped) else name: value
+        for name, value in attributes.items()
+        if not is_mark(name, own)
+    }
 
 
 def quote(path: str) -> str:
