@@ -187,7 +187,7 @@ def test_an_engine_that_is_back_at_once_ends_the_helper_itself(scene: Scene) -> 
 
 @pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + int(ROUNDS or 0)))
 def test_an_engine_that_ends_at_any_moment_costs_one_cleanup(
-    daemon: Daemon, stage: Stage, seed: int
+    daemon: Daemon, stage: Stage, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Killed or stopped, back at once or later: odd seeds kill, even ones stop."""
     chance = random.Random(f"dockerd {seed}")
@@ -201,4 +201,6 @@ def test_an_engine_that_ends_at_any_moment_costs_one_cleanup(
     daemon.start()
     cleaned = stage.world.command("cleanup")
     assert cleaned.code == 0, str(cleaned)
-    stage.is_as_it_was()
+    stage.is_as_it_was("dockerd", since=time.monotonic())
+    with capsys.disabled():
+        print(f"\n{stage.settling('dockerd')}")

@@ -15,7 +15,7 @@ from small_disk import small_disk
 
 KINDS = ("controller", "helper", "agent", "extension", "interrupt", "interrupts", "power")
 ENGINES: tuple[Kind, ...] = ("local", "docker", "podman")
-ONCE = [("local", "controller"), ("local", "power"), ("docker", "agent")]
+ONCE = [("local", "controller"), ("local", "power")]
 OFTEN = [(engine, kind) for engine in ENGINES for kind in KINDS] + [("local", "launcher")]
 PAIRS = [
     pytest.param(engine, kind, marks=getattr(pytest.mark, engine))
@@ -56,6 +56,7 @@ def test_a_disk_that_is_full_at_any_moment_leaves_nothing_half_done(
     new_world: Callable[..., World],
     tiny: tuple[Path, Path],
     engine: Kind,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     own = open_site(engine).sibling()
     try:
@@ -64,6 +65,7 @@ def test_a_disk_that_is_full_at_any_moment_leaves_nothing_half_done(
             stage = staged(new_world(site), (site.share(tiny[0]), site.share(tiny[1])))
             for seed in range(FIRST_SEED, FIRST_SEED + int(ROUNDS or 1)):
                 stage.survive_a_full_disk(seed)
+            tell(stage, "disk", capsys)
             own.forget_store()
     finally:
         own.close()
@@ -71,8 +73,19 @@ def test_a_disk_that_is_full_at_any_moment_leaves_nothing_half_done(
 
 @pytest.mark.parametrize(("engine", "kind"), PAIRS)
 def test_whoever_is_killed_at_any_moment_nothing_is_left_and_the_next_run_is_right(
-    stage_on: Callable[[Kind], Stage], engine: Kind, kind: str
+    stage_on: Callable[[Kind], Stage],
+    engine: Kind,
+    kind: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     stage = stage_on(engine)
     for seed in range(FIRST_SEED, FIRST_SEED + int(ROUNDS or 1)):
         stage.survive(kind, seed)
+    tell(stage, kind, capsys)
+
+
+def tell(stage: Stage, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Show a campaign's figures, whatever pytest does with what else tests print."""
+    if ROUNDS:
+        with capsys.disabled():
+            print(f"\n{stage.settling(kind)}")

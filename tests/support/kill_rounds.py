@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import signal
+import statistics
 import subprocess
 import tarfile
 import time
@@ -52,7 +53,7 @@ class Stage:
     before: Residue
     right: Mapping[str, str]
     length_s: float
-    slowest_s: float = field(default=0.0)
+    settled_s: dict[str, list[float]] = field(default_factory=dict)
 
     def survive(self, kind: str, seed: int) -> None:
         """Play a round; the seed is told where it fails."""
@@ -63,8 +64,9 @@ class Stage:
             going = self.world.start("--jobs=4")
             time.sleep(chance.uniform(0, AFTER_END * self.length_s))
             DEEDS[kind](self, going, chance)
+            hit = time.monotonic()
             self.is_told(kind, going.end())
-            self.is_as_it_was()
+            self.is_as_it_was(kind, since=hit if kind in AT_ONCE else time.monotonic())
         except AssertionError as err:
             raise AssertionError(f"{kind}, seed {seed}: {err}") from err
         finally:
@@ -78,11 +80,10 @@ class Stage:
                 self.forget_bases()
             filler = _fill(self, chance)
             ended = self.world.deploy("--jobs=4")
-            left = left_on(self.world.site, self.before)
-            assert left == {}, left
+            self.settles("disk", since=time.monotonic())
             filler.unlink()
             self.is_told("disk", ended)
-            self.is_as_it_was()
+            self.is_as_it_was("next", since=time.monotonic())
         except AssertionError as err:
             raise AssertionError(f"disk, seed {seed}: {err}") from err
 
@@ -95,12 +96,22 @@ class Stage:
         if ended.code == 0:
             self.is_right()
 
-    def is_as_it_was(self) -> None:
+    def settles(self, kind: str, *, since: float) -> None:
+        """Nothing is left soon; how soon is noted."""
+        left = left_on(self.world.site, self.before, since=since)
+        assert left == {}, f"left {residue.SETTLED_WITHIN_S:.0f} s later: {left}"
+        self.settled_s.setdefault(kind, []).append(time.monotonic() - since)
+
+    def settling(self, kind: str) -> str:
+        """Say how long it took until nothing was left."""
+        times = self.settled_s[kind]
+        shortest, middle, longest = min(times), statistics.median(times), max(times)
+        figures = f"min {shortest:.2f} s, median {middle:.2f} s, max {longest:.2f} s"
+        return f"{self.world.site.kind} {kind}: {len(times)} settled, {figures}"
+
+    def is_as_it_was(self, kind: str, *, since: float) -> None:
         """Nothing is left, what is in the store is sound, and the next deploy is right."""
-        began = time.monotonic()
-        left = left_on(self.world.site, self.before)
-        assert left == {}, left
-        self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+        self.settles(kind, since=since)
         verified = self.world.command("store verify")
         assert verified.code == 0, str(verified)
         again = self.world.deploy("--jobs=4")
@@ -156,10 +167,14 @@ def _fill(stage: Stage, chance: random.Random) -> Path:
     return filler
 
 
-def left_on(site: Site, before: Residue) -> Mapping[str, Sequence[str]]:
+def left_on(
+    site: Site, before: Residue, *, since: float | None = None
+) -> Mapping[str, Sequence[str]]:
     """Say what is left, but for loop devices: no system here has any, others' may bear no mark."""
     none = frozenset[str]()
-    return residue.settle(lambda: replace(site.residue(), loops=none), replace(before, loops=none))
+    return residue.settle(
+        lambda: replace(site.residue(), loops=none), replace(before, loops=none), since=since
+    )
 
 
 def staged(world: World, sources: tuple[Path, Path]) -> Stage:
@@ -253,6 +268,7 @@ DEEDS: Mapping[str, Deed] = {
     "interrupts": _interrupt_twice,
     "power": _cut_power,
 }
+AT_ONCE = ("controller", "interrupt", "interrupts")  # the others' runs go on without what was hit
 CODES: Mapping[str, tuple[int, ...]] = {
     "controller": (0, -signal.SIGKILL),
     "interrupt": (0, 130, -signal.SIGINT),

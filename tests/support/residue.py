@@ -13,9 +13,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 POLL_S = 0.2
-SETTLED_WITHIN_S = 20.0
+SETTLED_WITHIN_S = 10.0
 _MARK = re.compile(rb"it[0-9a-f]{10}")
-_GROUP = re.compile("containerdeploy-[0-9a-f]{8,}")
+_GROUP = re.compile("containerdeploy-[0-9a-f]{8,}(-[0-9a-f]{8,})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,10 +130,15 @@ def cgroups(mark: str) -> frozenset[str]:
     found = set()
     for directory, names, _ in os.walk("/sys/fs/cgroup"):
         for path in (Path(directory, name) for name in names if _GROUP.fullmatch(name)):
-            members = {int(pid) for pid in _read(path / "cgroup.procs").split()}
+            members = _members(path)
             if not members or members & marked:
                 found.add(str(path))
     return frozenset(found)
+
+
+def _members(group: Path) -> set[int]:
+    """Processes in a group and in those that its own agent made below."""
+    return {int(pid) for path in group.rglob("cgroup.procs") for pid in _read(path).split()}
 
 
 def loops(mark: str) -> frozenset[str]:
@@ -142,13 +147,20 @@ def loops(mark: str) -> frozenset[str]:
     found |= {path: _read(path) for path in Path("/sys/block").glob("dm-*/dm/name")}
     own = mark.encode()
     return frozenset(
-        str(path) for path, name in found.items() if own in name or not _MARK.search(name)
+        f"{path} {os.fsdecode(name).strip()}"
+        for path, name in found.items()
+        if own in name or not _MARK.search(name)
     )
 
 
-def settle(look: Callable[[], Residue], before: Residue) -> dict[str, list[str]]:
-    """Look until all is as it was, or return what is still beyond that when time is up."""
-    deadline = time.monotonic() + SETTLED_WITHIN_S
+def settle(
+    look: Callable[[], Residue], before: Residue, *, since: float | None = None
+) -> dict[str, list[str]]:
+    """Look until all is as it was, or return what is still beyond that when time is up.
+
+    `since` is when the time began (time.monotonic()), now otherwise.
+    """
+    deadline = (time.monotonic() if since is None else since) + SETTLED_WITHIN_S
     while (more := look().beyond(before)) and time.monotonic() < deadline:
         time.sleep(POLL_S)
     return more
