@@ -29,15 +29,22 @@ NOT_THERE = "not there yet"
 
 
 def prepare(
-    cluster_path: Path, definitions: Path | None, options: Options, builtin: Path = BUILTIN
+    cluster_path: Path,
+    definitions: Path | None,
+    options: Options,
+    builtin: Path = BUILTIN,
+    *,
+    rules: Policy | None = None,
 ) -> Plan:
     """Read the cluster and everything that it names, and plan; nothing is started.
 
-    Raises UsageError for files that are not there, PlanError for arguments that don't fit the
-    cluster, DefinitionError with every problem of what is selected.
+    `rules` stand for those of the policy files. Raises UsageError for files that are not there,
+    PlanError for arguments that don't fit the cluster, DefinitionError with every problem of what
+    is selected.
     """
     options = replace(options, output_dir=(options.output_dir or Path()).absolute())
     cluster, catalogue = _read(cluster_path, definitions, options, builtin)
+    catalogue = replace(catalogue, policy=rules or catalogue.policy)
     plan = make_plan(cluster, catalogue, options)
     if blocked := tuple(_blocked(plan, options.output_dir)):
         raise PlanError(

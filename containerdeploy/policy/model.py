@@ -143,6 +143,17 @@ class Policy:
         return count, "" if count else strictest.loop_refusal(sha256, path)
 
     @property
+    def of_places(self) -> "Policy":
+        """What is said of engines, images and isolation, and nothing else."""
+        files = (
+            PolicyFile(
+                path=file.path, engines=file.engines, images=file.images, isolation=file.isolation
+            )
+            for file in self.files
+        )
+        return Policy(ground=self.ground, files=tuple(files))
+
+    @property
     def speaks_of_sources(self) -> bool:
         return any(file.sources.allow is not None or file.sources.deny for file in self.files)
 

@@ -125,7 +125,9 @@ class Definitions:
             versions={},
             why_engine=ground.why_engine,
         )
-        plan = planning.prepare(path, self._directory, options)
+        # Its sources and extensions are the product's own, whatever others may bring.
+        rules = planning.read_policy().of_places
+        plan = planning.prepare(path, self._directory, options, rules=rules)
         result = deploy.deploy(plan, ground.engine, settings, [heard])
         return Told(
             result=result,

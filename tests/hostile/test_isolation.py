@@ -56,6 +56,28 @@ def test_the_place_of_the_attacks_is_told(site: Site, siege: Siege) -> None:
     assert not siege.said["control"]
 
 
+@pytest.mark.only_on("local")
+def test_a_strict_policy_keeps_nobody_from_the_self_test(site: Site) -> None:
+    """Its extensions are the product's own; where it may run, and how, is the policy's to say."""
+    site.policy.write_text(
+        "extensions: {allow: []}\nsources: {allow: []}\nlimits: {timeout: {max: 1s}}\n"
+        "isolation: {deny: [compat]}\n"
+    )
+    site.policy.chmod(0o644)
+    try:
+        siege = besieged(site, "--only=artifacts")
+        refused = site.run(
+            site.argv("selftest isolation", "--isolation=compat", "--only=artifacts"),
+            site.directory,
+        )
+    finally:
+        site.policy.unlink()
+    assert siege.code == 0
+    assert siege.named("got through") == {}
+    assert refused.returncode == 2
+    assert "denies 'compat'" in refused.stderr
+
+
 def test_the_attacks_are_real(site: Site, control: Siege) -> None:
     """Each of these gets through where the extension's confinement is not in its way."""
     excused = {**controls.WITHOUT}
