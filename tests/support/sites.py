@@ -16,6 +16,8 @@ from typing import Any, Literal
 import residue
 from residue import Residue
 
+from containerdeploy.engine.docker_client import LEAST_API
+
 Kind = Literal["docker", "podman", "local", "user"]
 # A kind of site, and the marker of the tests that need it.
 MARKS: Mapping[Kind, str] = {
@@ -239,9 +241,10 @@ class Site:
         shutil.rmtree(self.directory)
 
     def client(self) -> Any:
+        """Speak to the engine without asking for its version, which takes Podman a second."""
         import docker
 
-        return docker.APIClient(base_url=self.engine, timeout=60)
+        return docker.APIClient(base_url=self.engine, version=LEAST_API, timeout=60)
 
     def _api_volume(self, key: str) -> list[str]:
         with self.client() as client:
