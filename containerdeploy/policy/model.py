@@ -105,10 +105,13 @@ class PolicyFile:
 
     def loop_devices(self, sha256: str, path: Path) -> int:
         """Return how many loop devices this file gives an extension, 0 for none."""
-        if any(rule.fits(sha256, path) for rule in self.not_loop):
+        if self.denies_loop(sha256, path):
             return 0
         fits = (rule.devices for rule in self.loop or () if rule.fits(sha256, path))
         return max(fits, default=0)
+
+    def denies_loop(self, sha256: str, path: Path) -> bool:
+        return any(rule.fits(sha256, path) for rule in self.not_loop)
 
     def loop_refusal(self, sha256: str, path: Path) -> str:
         """Say which rule keeps loop devices from an extension, or that none allows them."""
@@ -134,7 +137,7 @@ class Policy:
         speaking = [
             file
             for file in self.files
-            if file.path == self.ground or file.loop is not None or file.not_loop
+            if file.path == self.ground or file.loop is not None or file.denies_loop(sha256, path)
         ]
         if not any(file.path == self.ground for file in speaking):
             return 0, f"{self.ground} allows none"

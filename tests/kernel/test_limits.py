@@ -1,12 +1,15 @@
 """Limits of a step: what counts towards them, how it is ended there, and that others may go on."""
 
+import re
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from agent_bench import Bench, Story
 
 from containerdeploy import wire
+from containerdeploy.agent import disk
 
 pytestmark = pytest.mark.kernel
 MIB = 1 << 20
@@ -49,6 +52,19 @@ def ended(bench: Bench, source: wire.Source, steps: Sequence[wire.Step]) -> Stor
         for number, step in enumerate(steps)
     ]
     return bench.run(bench.job(*deployments, keep_going=True))
+
+
+def test_without_a_word_limits_are_those_that_the_readme_names() -> None:
+    table = (Path(__file__).parents[2] / "README.md").read_text().partition("**Limits**")[2]
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| ([^|]+) \|", table, re.M))
+    usual = wire.Limits()
+    assert rows["timeout"] == f"{usual.timeout_s / 60:.0f} minutes"
+    assert (rows["idle-timeout"], usual.idle_timeout_s) == ("none", None)
+    assert rows["pids"] == f"{usual.pids:,}"
+    assert (rows["cpu"], usual.cpus) == ("all", None)
+    assert rows["disk"].startswith(f"{disk.SHARE:.0%}".replace("%", " %"))
+    assert rows["max-output"] == f"{usual.max_output_bytes >> 30} GB"
+    assert (usual.memory_bytes, usual.disk_bytes) == (None, None)
 
 
 def test_whatever_fills_a_disk_is_ended_and_told_with_numbers(

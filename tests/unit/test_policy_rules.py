@@ -315,6 +315,8 @@ GRANT = "grants: {{loop: [{{path: '{root}/extensions/own.configure', devices: {d
         (8, "", None, 8),
         (8, "", "grants: {loop: []}", 0),
         (8, "", "grants: {loop: {deny: [{path: '%s'}]}}", 0),
+        (8, "", "grants: {loop: {deny: [{path: /another}]}}", 8),
+        ("grants: {loop: {deny: [{path: /another}]}}", None, None, 0),
     ],
 )
 def test_a_privilege_needs_the_word_of_the_operator(world, operator, own, given, devices):
