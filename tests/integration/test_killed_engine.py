@@ -185,7 +185,7 @@ def test_an_engine_that_is_back_at_once_ends_the_helper_itself(scene: Scene) -> 
     assert len(scene.world.site.bases()) == 1, "half a base was kept"
 
 
-@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + int(ROUNDS or 0)))
+@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + int(ROUNDS or 1)))
 def test_an_engine_that_ends_at_any_moment_costs_one_cleanup(
     daemon: Daemon, stage: Stage, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,8 +53,8 @@ class Scene:
     def is_as_it_was(self, phase: str) -> None:
         """Hold the machine to what it was, and the next deploy to the right digest."""
         assert self.world.site.left_since(self.before) == {}
-        assert digest(self.world.source) in self.world.site.bases()
-        assert len(self.world.site.bases()) == 1, "half a base was kept"
+        (base,) = self.world.site.bases()
+        assert base.startswith(digest(self.world.source)), "half a base was kept"
         if phase != "base":
             again = self.world.deploy("quick")
             assert again.code == 0, str(again)

@@ -186,7 +186,7 @@ def test_a_probe_tells_what_this_place_offers(bench: Bench) -> None:
     story = bench.run(bench.job(kind="probe"))
     assert story.finished.outcome == "ok"
     facts = story.hello.facts
-    assert facts["overlay"] == "ok"
+    assert facts["isolation-strict"] == "ok"
     assert int(facts["store-free-bytes"]) > 0
     assert facts["tar"].endswith("/tar")
     assert list((bench.store / "tmp").iterdir()) == []
