@@ -19,7 +19,7 @@ from sites import Site
 
 from containerdeploy.deploy import host_id
 
-ROUNDS = int(os.environ.get("CONTAINERDEPLOY_CLEANUP_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("CONTAINERDEPLOY_CLEANUP_ROUNDS", "1"))
 FULLY = ("docker", "local") if "CONTAINERDEPLOY_CLEANUP_ROUNDS" in os.environ else ("local",)
 WORK = '#!/bin/sh\nfor n in 1 2 3; do echo "$n" > "$1/etc/work-$n"; sleep 0.05; done\n'
 on_each_make = pytest.mark.parametrize(
