@@ -58,7 +58,7 @@ LIES: Mapping[str, tuple[str, str]] = {
     "leaves-a-link-for-a-directory": ("directory", "not the directory"),
     "leaves-ten-terabytes-of-nothing": ("file", "larger than the disk"),
     "leaves-a-device": ("directory", "(holds a|no) device node"),
-    "digs-deep": ("file", f"dug|{TOO_LONG}"),
+    "digs-deep": ("file", f"dug|{TOO_LONG}|the helper went away"),
     "fills-the-disk": ("stream", "cannot write the result"),
     "streams-from-a-file": ("stream", "no FIFO"),
     "speaks-in-escapes": ("stream", "owned"),
