@@ -20,7 +20,7 @@ MOST_HELD = 20_000  # open files and mappings to look at
 
 
 class Unmeasurable(Exception):
-    """Directories far down are being moved, too much is open, or the measuring was called off."""
+    """Something is out of sight: moved, on its way, or too much; or measuring was called off."""
 
 
 @frozen
@@ -158,16 +158,70 @@ def _held_open(is_wanted: Callable[[], bool]) -> Iterator[os.stat_result]:
     for process in filter(str.isdigit, os.listdir("/proc")):
         if not _is_confined(process):
             continue
-        for kind in ("fd", "map_files"):
-            with suppress(OSError):  # it ended, or an ordinary user may not look at mappings
-                for name in os.listdir(f"/proc/{process}/{kind}"):
-                    held += 1
-                    if held > MOST_HELD or not is_wanted():
-                        raise Unmeasurable
-                    with suppress(OSError):
-                        found = os.stat(f"/proc/{process}/{kind}/{name}")
-                        if found.st_nlink == 0 and stat.S_ISREG(found.st_mode):
-                            yield found
+        for path in _ways(process):
+            held += 1
+            if held > MOST_HELD or not is_wanted():
+                raise Unmeasurable
+            with suppress(OSError):
+                found = os.stat(path)
+                if stat.S_ISSOCK(found.st_mode) and _is_carrying(path):
+                    raise Unmeasurable
+                if found.st_nlink == 0 and stat.S_ISREG(found.st_mode):
+                    yield found
+
+
+def _ways(process: str) -> Iterator[str]:
+    """Yield paths that lead to what a process holds; raise Unmeasurable where some is hidden.
+
+    Each thread may have descriptors of its own, and the first may be gone before the others. What
+    is in memory is the same for all.
+    """
+    in_memory: list[str] = []
+    for thread in _names(f"/proc/{process}/task"):
+        yield from (f"/proc/{thread}/fd/{name}" for name in _names(f"/proc/{thread}/fd"))
+        in_memory = in_memory or [f"/proc/{thread}/exe", *_mappings(thread)]
+    yield from in_memory
+
+
+def _names(directory: str) -> list[str]:
+    with suppress(OSError):  # it ended
+        return os.listdir(directory)
+    return []
+
+
+def _mappings(thread: str) -> list[str]:
+    """Return paths to what a process has mapped.
+
+    An ordinary user may read of mappings, but not look at what is mapped: Unmeasurable if that is
+    a file that has no name any more and isn't the kernel's own, as shared memory is.
+    """
+    folder = f"/proc/{thread}/map_files"
+    found = [f"{folder}/{name}" for name in _names(folder)]
+    if found and not os.access(found[0], os.F_OK):
+        with suppress(OSError), open(f"/proc/{thread}/maps", "rb") as stream:
+            nameless = {_device(line) for line in stream if line.endswith(b" (deleted)\n")}
+            if nameless - {_device_of_shared_memory()}:
+                raise Unmeasurable
+    return found
+
+
+def _device(line: bytes) -> int:
+    major, _, minor = line.split()[3].partition(b":")
+    return os.makedev(int(major, 16), int(minor, 16))
+
+
+def _device_of_shared_memory() -> int:
+    with os.fdopen(os.memfd_create("")) as file:
+        return os.fstat(file.fileno()).st_dev
+
+
+def _is_carrying(path: str) -> bool:
+    """Say whether descriptors are on their way through a socket: nobody else can be seen there.
+
+    https://git.kernel.org/torvalds/c/3c32da19a858, Linux 5.6
+    """
+    with open(path.replace("/fd/", "/fdinfo/"), "rb") as stream:
+        return any(line.startswith(b"scm_fds:") and line.split()[1] != b"0" for line in stream)
 
 
 def _is_confined(process: str) -> bool:

@@ -60,7 +60,9 @@ RESOURCES = (
         name="the disk",
         attacks=(
             *("large_file", "reserved_file", "file_without_a_name", "many_files"),
-            "moving_directory",
+            *("moving_directory", "file_that_is_only_mapped", "file_of_one_thread"),
+            *("file_on_its_way_through_a_socket", "file_in_a_connection_that_nobody_takes"),
+            "file_of_threads_without_their_first",
         ),
         ends=("out of disk",),
     ),
