@@ -12,6 +12,7 @@ import pytest
 import residue
 from deploy_world import Ended, Going, World
 from sites import Kind, Site
+from small_disk import small_disk
 
 SCRIPTS = Path(__file__).parents[1] / "data/loop"
 ROOTFUL: tuple[Kind, ...] = ("docker", "podman", "local")
@@ -87,7 +88,7 @@ def test_a_disk_of_ext4_is_written(world: World) -> None:
     assert inside(image, "cat", "/systems/factory/orig/etc/hostname") == "old\n"
     assert "User:  1000   Group:  1000" in inside(image, "stat", "/etc")
     assert "User:     0   Group:     0" in inside(image, "stat", "/systems")
-    assert world.site.left_since(before) == {}
+    assert world.site.left_since(before, loops=True) == {}
 
 
 def test_partitions_are_written_through_devices_of_their_own(world: World, tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_partitions_are_written_through_devices_of_their_own(world: World, tmp_p
     assert is_sound(tmp_path / "root")
     assert inside(tmp_path / "boot", "cat", "/extlinux.conf") == "default linux\n"
     assert inside(tmp_path / "root", "cat", "/etc/hostname") == "old\n"
-    assert world.site.left_since(before) == {}
+    assert world.site.left_since(before, loops=True) == {}
 
 
 def test_a_disk_of_btrfs_is_written(world: World) -> None:
@@ -117,7 +118,7 @@ def test_a_disk_of_btrfs_is_written(world: World) -> None:
     with (world.out / "disk.img").open("rb") as disk:
         disk.seek((17 << 20) + 0x10040)
         assert disk.read(8) == b"_BHRfS_M"
-    assert world.site.left_since(before) == {}
+    assert world.site.left_since(before, loops=True) == {}
 
 
 def test_what_is_left_mounted_is_written_out_and_gone(world: World) -> None:
@@ -126,7 +127,7 @@ def test_what_is_left_mounted_is_written_out_and_gone(world: World) -> None:
     assert ended.code == 0, str(ended)
     assert "it left /dev/loop0 attached" in ended.log("agent")
     assert inside(world.out / "disk.img", "cat", "/etc/hostname") == "old\n"
-    assert world.site.left_since(before) == {}
+    assert world.site.left_since(before, loops=True) == {}
 
 
 @pytest.mark.parametrize("victim", ["controller", "helper", "extension"])
@@ -140,7 +141,7 @@ def test_nothing_stays_of_a_killed_run(world: World, victim: str) -> None:
     assert len(residue.loops(world.site.mark) - before.loops) >= 2
     kill(going, victim)
     assert going.end().code != 0
-    assert world.site.left_since(before) == {}
+    assert world.site.left_since(before, loops=True) == {}
     assert list(world.out.iterdir()) == []
 
 
@@ -175,7 +176,7 @@ def test_without_the_grant_the_same_extension_fails(world: World) -> None:
     ended = deploy(world, "ext4disk", DISK_SIZE="64M")
     assert ended.code == 1
     assert ended.steps("write")[-1]["outcome"] == "failed"
-    assert world.site.left_since(before) == {}
+    assert world.site.left_since(before, loops=True) == {}
 
 
 @pytest.mark.local
@@ -188,3 +189,18 @@ def test_an_ordinary_users_engine_refuses_before_anything_starts(
     assert ended.code == 3
     assert "disk: loop devices need an engine that runs as root" in ended.err
     assert ended.events("Hello") == []
+
+
+@pytest.mark.local
+def test_only_who_has_loop_devices_is_asked_for_them(
+    open_site: Callable[[Kind], Site], tmp_path: Path
+) -> None:
+    """Somebody else's may come at any time, and bear no mark."""
+    if os.geteuid() != 0 or not LOOPS.exists():
+        pytest.skip("needs root and loop devices")
+    site = open_site("local")
+    before = site.residue()
+    with small_disk(tmp_path):
+        assert site.left_since(before) == {}
+        seen = site.residue().beyond(before)["loops"]
+    assert any(f"{tmp_path}/disk.img" in one for one in seen)

@@ -16,9 +16,9 @@ import statistics
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import residue
@@ -98,7 +98,7 @@ class Stage:
 
     def settles(self, kind: str, *, since: float) -> None:
         """Nothing is left soon; how soon is noted."""
-        left = left_on(self.world.site, self.before, since=since)
+        left = self.world.site.left_since(self.before, since=since)
         assert left == {}, f"left {residue.SETTLED_WITHIN_S:.0f} s later: {left}"
         self.settled_s.setdefault(kind, []).append(time.monotonic() - since)
 
@@ -167,16 +167,6 @@ def _fill(stage: Stage, chance: random.Random) -> Path:
     return filler
 
 
-def left_on(
-    site: Site, before: Residue, *, since: float | None = None
-) -> Mapping[str, Sequence[str]]:
-    """Say what is left, but for loop devices: no system here has any, others' may bear no mark."""
-    none = frozenset[str]()
-    return residue.settle(
-        lambda: replace(site.residue(), loops=none), replace(before, loops=none), since=since
-    )
-
-
 def staged(world: World, sources: tuple[Path, Path]) -> Stage:
     """Deploy twice: for what is right, and for how long it takes."""
     world.extension("work.configure", WORK)
@@ -229,7 +219,7 @@ def _cut_power(stage: Stage, going: Going, chance: random.Random) -> None:
         stage.is_right()
         cleaned = stage.world.command("cleanup")
         assert cleaned.code == 0, str(cleaned)
-        left = left_on(copy, before)
+        left = copy.left_since(before)
         assert left == {}, left
         assert copy.residue().workspaces == frozenset()
     finally:

@@ -35,5 +35,5 @@ def besieged(site: Site, *options: str) -> Siege:
         code=ran.returncode,
         said=json.loads(ran.stdout),
         changed=host_state.differences(before, host_state.look()),
-        left=site.left_since(residue),
+        left=site.left_since(residue, loops=True),
     )

@@ -210,9 +210,19 @@ class Site:
             loops=residue.loops(self.mark),
         )
 
-    def left_since(self, before: Residue) -> dict[str, list[str]]:
-        """Return what is beyond what was before, once that has had time to go."""
-        return residue.settle(self.residue, before)
+    def left_since(
+        self, before: Residue, *, loops: bool = False, since: float | None = None
+    ) -> dict[str, list[str]]:
+        """Return what is beyond what was before, once that has had time to go.
+
+        `loops` is for who has any: others' loop devices may come meanwhile, and bear no mark.
+        """
+        if loops:
+            return residue.settle(self.residue, before, since=since)
+        none = frozenset[str]()
+        return residue.settle(
+            lambda: replace(self.residue(), loops=none), replace(before, loops=none), since=since
+        )
 
     def containers(self) -> list[str]:
         """Names of the engine's containers that have this site's store."""
