@@ -13,6 +13,7 @@ def refusals(plan: Plan) -> Iterator[str]:
     for system in plan.systems:
         for one, is_subsystem in _every(system.deployments, is_subsystem=False):
             yield from _sources(plan, one)
+            yield from _parameters(plan, one)
             for step in one.steps:
                 yield from _step(plan, step)
                 yield from _contract(plan, step, is_subsystem=is_subsystem)
@@ -31,6 +32,13 @@ def _sources(plan: Plan, one: PlannedDeployment) -> Iterator[str]:
         if source.path.name:  # one that is not there yet has none
             for why in policy.source(plan.policy, source.path, source.sha256):
                 yield f"{source.at}: the source {source.path}: {why}"
+
+
+def _parameters(plan: Plan, one: PlannedDeployment) -> Iterator[str]:
+    is_granted = any(step.loop_devices for step in one.steps)
+    for given in one.parameters:
+        for why in policy.parameter(plan.policy, given.name, is_granted=is_granted):
+            yield f"{given.origin}: the parameter {given.name} of {one.name}: {why}"
 
 
 def _step(plan: Plan, step: PlannedStep) -> Iterator[str]:

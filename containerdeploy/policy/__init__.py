@@ -13,6 +13,7 @@ from containerdeploy.policy.judge import extension as extension
 from containerdeploy.policy.judge import isolation as isolation
 from containerdeploy.policy.judge import limit as limit
 from containerdeploy.policy.judge import network as network
+from containerdeploy.policy.judge import parameter as parameter
 from containerdeploy.policy.judge import source as source
 from containerdeploy.policy.judge import wants_digests as wants_digests
 from containerdeploy.policy.model import GRANTS as GRANTS

@@ -4,9 +4,16 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from containerdeploy.network import Network
+from containerdeploy.network import Network, normalized
 from containerdeploy.policy.model import LimitName, Policy
 from containerdeploy.policy.words import BUILT_IN, DIGEST
+
+# What loaders, shells and interpreters take for code or a place of code, by its beginning.
+LOADING = (
+    *("LD_", "GLIBC_", "GCONV_", "BASH_", "BASHOPTS", "SHELLOPTS", "PYTHON", "PERL", "RUBY"),
+    *("LUA_", "NODE_", "JAVA_", "_JAVA_", "JDK_JAVA_", "GIT_", "TAR_OPTIONS", "RSYNC_RSH", "AWK"),
+)
+SET_BY_US = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 
 
 def extension(policy: Policy, path: Path, sha256: str, *, is_builtin: bool) -> Iterator[str]:
@@ -18,6 +25,17 @@ def extension(policy: Policy, path: Path, sha256: str, *, is_builtin: bool) -> I
     for file in policy.files:
         if reason := file.extensions.against(fits):
             yield reason
+
+
+def parameter(policy: Policy, name: str, *, is_granted: bool) -> Iterator[str]:
+    """Yield why a parameter is refused: by some, other code than was judged would be loaded."""
+    if name in SET_BY_US or not name.startswith(LOADING):
+        return
+    for file in policy.files:
+        if file.extensions.allow is not None or file.extensions.deny:
+            yield f"programs load code by it, and {file.extensions.at} judges extensions"
+        elif is_granted and file.loop:
+            yield f"programs load code by it, and {file.loop_at} grants loop devices"
 
 
 def source(policy: Policy, path: Path, sha256: str | None) -> Iterator[str]:
@@ -95,7 +113,7 @@ def _touches_host(wanted: str) -> Callable[[str], bool]:
 
 def _covers(rule: str, host: str) -> bool:
     """Say whether one `host:port` holds all of another; `*.x` holds all below x."""
-    (name, _, port), (other, _, other_port) = rule.lower().rpartition(":"), host.rpartition(":")
+    (name, _, port), (other, _, other_port) = normalized(rule).rpartition(":"), host.rpartition(":")
     if port not in ("*", other_port):
         return False
     return name in ("*", other) or (name.startswith("*.") and other.endswith(name[1:]))

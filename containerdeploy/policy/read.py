@@ -72,6 +72,8 @@ def read_policy(path: Path, definitions: Path | None) -> PolicyFile | None:
     try:
         found = path.stat()
     except FileNotFoundError:
+        if path.is_symlink():
+            raise UsageError(f"the policy {path} is a link that leads nowhere") from None
         return None
     except OSError as err:
         raise UsageError(f"the policy {path} can't be read", details=str(err)) from err

@@ -188,6 +188,8 @@ def test_components_of_a_partial_deployment_are_judged_too(world):
         ("['*.example.org:443']", "allow: ['a.example.org:443']", False),
         ("['*.example.org:443']", "deny: ['a.example.org:443']", False),
         ("['a.example.org:443']", "allow: [full], deny: ['*.example.org:*']", False),
+        ("['[2001:db8::7]:22']", "deny: ['[2001:DB8:0:0::0007]:22']", False),
+        ("['[2001:db8::7]:22']", "allow: ['[2001:DB8:0:0::0007]:*']", True),
     ],
 )
 def test_a_network_is_allowed_when_all_of_it_is(world, wanted, rules, allowed):
@@ -435,6 +437,34 @@ def test_a_policy_that_is_asked_for_has_to_be_there(world):
     options = world.definitions.options(policy=world.definitions.root.parent / "none.yaml")
     with pytest.raises(UsageError, match="there is no such file"):
         world.definitions.plan(options)
+
+
+def test_a_link_that_leads_nowhere_is_not_a_policy_that_is_missing(world):
+    world.operator.symlink_to(world.operator.with_name("not mounted.yaml"))
+    with pytest.raises(UsageError, match="is a link that leads nowhere"):
+        world.plan()
+
+
+@pytest.mark.parametrize(
+    ("name", "rules", "allowed"),
+    [
+        ("LD_PRELOAD", "extensions: {allow: [built-in, /]}", False),
+        ("PYTHONHOME", "extensions: {deny: ['/srv']}", False),
+        ("BASH_ENV", "grants: {loop: [{path: '{own}'}]}", False),
+        ("BASH_ENV", "limits: {pids: {max: 9000}}", True),
+        ("PYTHONPATH", "extensions: {allow: [/, built-in]}", True),
+        ("HOSTNAME", "extensions: {allow: [/, built-in]}", True),
+    ],
+)
+def test_no_parameter_makes_a_judged_extension_load_other_code(world, name, rules, allowed):
+    world.rules(rules.replace("{own}", str(world.definitions.root / EXTENSION)))
+    granted = ("own=loop",) if "loop" in rules else ()
+    given = {"assignments": (f"d.{name}=/definitions/evil",), "grants": granted}
+    if allowed:
+        assert world.plan(**given)
+    else:
+        (line,) = world.refused(**given)
+        assert line.startswith(f"the command line: the parameter {name} of d: ")
 
 
 def test_a_loop_of_links_is_no_policy_and_lies_nowhere(world, tmp_path):
