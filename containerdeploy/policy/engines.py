@@ -12,6 +12,7 @@ from containerdeploy.frozen import frozen
 from containerdeploy.policy.model import Policy, refuse
 from containerdeploy.policy.words import DIGEST, FLAVOURS
 
+_WILD = frozenset("*?[")
 _WEB = ("tcp", "http", "https")  # three words for one door
 
 
@@ -69,6 +70,8 @@ def _image(policy: Policy, name: str, ids: Mapping[str, str | None]) -> Iterator
         return fnmatchcase(name, word) or (found is not None and ids.get(word) == found)
 
     def is_denied(word: str) -> bool:
+        if _is_id(name, found) and not _WILD.isdisjoint(word):
+            return True  # what it is called can't be told
         return fits(word) or fnmatchcase(_full(name), _full(word))
 
     for file in policy.files:
@@ -79,13 +82,20 @@ def _image(policy: Policy, name: str, ids: Mapping[str, str | None]) -> Iterator
 def _names(policy: Policy) -> Iterator[str]:
     """Yield the names in rules about images that an engine can look up."""
     for word in filter(None, _rules(policy)):
-        if not word.startswith(DIGEST) and not set("*?[") & set(word):
+        if not word.startswith(DIGEST) and _WILD.isdisjoint(word):
             yield word
+
+
+def _is_id(name: str, found: str | None) -> bool:
+    """Say whether an image is asked for by its id, or the beginning of that."""
+    digits = name.removeprefix(DIGEST)
+    return bool(digits and found and found.removeprefix(DIGEST).startswith(digits))
 
 
 def _full(name: str) -> str:
     """Return an image's name without what engines add to it by themselves."""
-    name = name.removeprefix("docker.io/").removeprefix("library/").removeprefix("localhost/")
+    for prefix in ("index.", "docker.io/", "library/", "localhost/"):
+        name = name.removeprefix(prefix)
     return name.removesuffix(":latest")
 
 

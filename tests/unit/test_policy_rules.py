@@ -527,7 +527,7 @@ def test_engines_are_judged_by_kind_and_address(tmp_path, rules, address, allowe
 
 
 A, B = (f"sha256:{digit * 64}" for digit in "ab")
-IMAGES = {"helper": A, "same": A, "other": B, "helper-2": B}
+IMAGES = {"helper": A, "same": A, "other": B, "helper-2": B, A: A, A[7:19]: A}
 
 
 @pytest.mark.parametrize(
@@ -548,6 +548,11 @@ IMAGES = {"helper": A, "same": A, "other": B, "helper-2": B}
         ("deny: [missing]", "helper", True),
         (f"allow: [helper, other], deny: ['{B}']", "other", False),
         ("allow: []", "helper", False),
+        ("deny: ['help*']", "index.docker.io/library/helper:latest", False),
+        ("deny: ['help*']", A, False),
+        ("deny: ['help*']", A[7:19], False),
+        ("deny: ['help*']", "other", True),
+        ("deny: [other]", A, True),
     ],
 )
 def test_images_are_judged_by_what_the_engine_has(tmp_path, rules, image, allowed):
