@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 
 from containerdeploy import syscalls, wire
-from containerdeploy.agent import cgroups, identity, layers, modes, room
+from containerdeploy.agent import cgroups, identity, layers, modes, powers, room
 from containerdeploy.agent.audit import Audit
 from containerdeploy.agent.deployment import deploying
 from containerdeploy.agent.events import Emitter, claim_stdout
@@ -167,6 +167,7 @@ def _deploy_all(shop: Workshop) -> wire.Finished:
 
 
 def _prepare(install_extensions: Callable[[str], None]) -> None:
+    powers.dump_no_core()
     syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
     os.makedirs(layers.PLACE, 0o755, exist_ok=True)
     # The engine's own tmpfs is noexec; built-in extensions lie here.

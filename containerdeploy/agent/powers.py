@@ -65,13 +65,19 @@ def drop_capabilities(keep: frozenset[str]) -> None:
 
 def limit(wanted: Sequence[tuple[int, int]], *, shared_with_root: bool) -> None:
     """Set resource limits, what every program gets and the `wanted` ones."""
+    dump_no_core()
     for kind, value in (
-        (resource.RLIMIT_CORE, _allowed(resource.RLIMIT_CORE, NO_CORE)),
         (resource.RLIMIT_NOFILE, _allowed(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)),
         *((kind, _allowed(kind, most)) for kind, most in SHARED_WITH_ROOT if shared_with_root),
         *wanted,
     ):
         resource.setrlimit(kind, (value, value))
+
+
+def dump_no_core() -> None:
+    """Keep the memory of what crashes from whoever takes core dumps on the host."""
+    most = _allowed(resource.RLIMIT_CORE, NO_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
 
 
 def choose_processors(count: int | None) -> None:

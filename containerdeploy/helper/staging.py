@@ -90,11 +90,28 @@ class Staging:
         self._made.append(path)
         self._tell("+", path)
 
+    @contextmanager
+    def helper(self, engine: str, name: str) -> Iterator[None]:
+        """Have the janitor remove a helper that we don't live to start; for engines on this host.
+
+        `engine` is its address.
+        """
+        scheme, _, place = engine.partition("://")
+        if scheme != "unix":
+            yield
+            return
+        who = f"{place}\n{name}"
+        self._tell("*", who)
+        try:
+            yield
+        finally:
+            self._tell(".", who)
+
     def left(self) -> list[Path]:
         """Return what was made and is still there."""
         return [path for path in self._made if os.path.lexists(path)]
 
-    def _tell(self, sign: str, directory: Path) -> None:
+    def _tell(self, sign: str, what: Path | str) -> None:
         with self._lock:
             if self._janitor is None:
                 self._janitor = subprocess.Popen(
@@ -105,7 +122,7 @@ class Staging:
                     start_new_session=True,
                 )
             assert self._janitor.stdin is not None
-            self._janitor.stdin.write(sign.encode() + os.fsencode(directory) + b"\0")
+            self._janitor.stdin.write(sign.encode() + os.fsencode(what) + b"\0")
             self._janitor.stdin.flush()
 
 

@@ -115,7 +115,8 @@ class HelperRun:
                 raise Interrupted("stopped")
             self._session = session
         try:
-            return session.run()
+            with context.staging.helper(context.engine.describe().address, place.name):
+                return session.run()
         finally:
             self.is_clean = session.is_clean
             self.left_behind += (session.left_behind,) if session.left_behind else ()
