@@ -13,6 +13,7 @@ from typing import Any
 from containerdeploy import deploy, images, planning, wire
 from containerdeploy.engine import Engine
 from containerdeploy.engine.choose import open_engine
+from containerdeploy.errors import Interrupted
 from containerdeploy.frozen import NOTHING, frozen
 from containerdeploy.helper import admission, sweep
 from containerdeploy.plan import Isolation, Options
@@ -129,6 +130,8 @@ class Definitions:
         rules = planning.read_policy().of_places
         plan = planning.prepare(path, self._directory, options, rules=rules)
         result = deploy.deploy(plan, ground.engine, settings, [heard])
+        if result.exit_code == Interrupted.exit_code:
+            raise Interrupted("stopped before all attacks were made: they say nothing")
         return Told(
             result=result,
             outcomes=heard.outcomes,
