@@ -138,7 +138,8 @@ def test_a_lie_is_found_out_and_nothing_of_it_kept(conspiracy: Conspiracy, name:
 
 @pytest.mark.parametrize("name", HONEST)
 def test_honest_systems_do_not_notice(conspiracy: Conspiracy, name: str) -> None:
-    assert conspiracy.end_of(name)["outcome"] == "deployed", conspiracy.ended
+    end = conspiracy.end_of(name)
+    assert end["outcome"] == "deployed", f"{end['brief']} {end['details']}"
     assert (conspiracy.world.out / f"{name}.out").read_text() == "honest\n"
 
 
