@@ -9,6 +9,8 @@ from sites import Site
 from containerdeploy.selftest import FAMILIES, attacks, controls
 
 COMPAT_EVERYWHERE = "CONTAINERDEPLOY_TEST_COMPAT_EVERYWHERE"
+# What a helper's root can do without the inner ring; Podman's is Docker's in this.
+CONTROLLED = ("docker", "local", "user")
 # Hostile archives and hogs have tests of their own.
 ONLY = ("--only=extensions", "--only=artifacts")
 
@@ -45,9 +47,15 @@ def test_every_attack_is_tried(siege: Siege) -> None:
     }
 
 
-def test_the_machine_is_what_it_was(siege: Siege, control: Siege) -> None:
-    assert siege.changed == control.changed == []
-    assert siege.left == control.left == {}
+def test_the_machine_is_what_it_was(siege: Siege) -> None:
+    assert siege.changed == []
+    assert siege.left == {}
+
+
+@pytest.mark.only_on(*CONTROLLED)
+def test_the_control_leaves_the_machine_as_it_was(control: Siege) -> None:
+    assert control.changed == []
+    assert control.left == {}
 
 
 def test_the_place_of_the_attacks_is_told(site: Site, siege: Siege) -> None:
@@ -78,6 +86,7 @@ def test_a_strict_policy_keeps_nobody_from_the_self_test(site: Site) -> None:
     assert "denies 'compat'" in refused.stderr
 
 
+@pytest.mark.only_on(*CONTROLLED)
 def test_the_attacks_are_real(site: Site, control: Siege) -> None:
     """Each of these gets through where the extension's confinement is not in its way."""
     excused = {**controls.WITHOUT}
