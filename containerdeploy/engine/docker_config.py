@@ -13,7 +13,10 @@ VOLUME_LABELS = {"containerdeploy": "store"}
 
 # Explicit limits, since Podman's own (1,048,576 of each) can't be set on a host without
 # CAP_SYS_RESOURCE, and since Python 2 closes every descriptor there could be before each exec.
-_ULIMITS = ({"Name": "nofile", "Soft": 1024, "Hard": 4096},)
+_ULIMITS = (
+    {"Name": "core", "Soft": 1, "Hard": 1},  # to 0 a program may still have it: agent/powers.py
+    {"Name": "nofile", "Soft": 1024, "Hard": 4096},
+)
 # All loop devices, and what finds a free one. Podman's API knows no rules, only devices that exist.
 _LOOP_RULES = ("b 7:* rwm", "c 10:237 rwm")
 _LOOP_CONTROL = "/dev/loop-control"
