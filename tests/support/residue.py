@@ -137,8 +137,9 @@ def cgroups(mark: str) -> frozenset[str]:
 
 
 def _members(group: Path) -> set[int]:
-    """Processes in a group and in those that its own agent made below."""
-    return {int(pid) for path in group.rglob("cgroup.procs") for pid in _read(path).split()}
+    """Processes in a group and in those below; os.walk puts up with groups that go meanwhile."""
+    lists = (_read(Path(directory, "cgroup.procs")) for directory, _, _ in os.walk(group))
+    return {int(pid) for pids in lists for pid in pids.split()}
 
 
 def loops(mark: str) -> frozenset[str]:
