@@ -16,6 +16,7 @@ The map of the house (which room may import which is held by tests/test_architec
     programs.py   the programs that an image offers, as text
     errors.py     what went wrong, the evidence, what to do, the exit code
     wire/         what controller and agent say to each other; standard library only
+    cache/        by what a step's layer is found again; standard library only
     conduct.py    checks that a helper's events come as an honest agent would send them
     allowance.py  how long and how much a helper may talk
     syscalls.py   the kernel calls Python lacks (numbers in syscall_numbers.py)

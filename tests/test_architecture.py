@@ -24,7 +24,8 @@ TABLE = {
     "paths": set(),
     "harmless": set(),
     "gateway": {"wire", "syscalls"},
-    "agent": {"gateway", "wire", "syscalls", "syscall_numbers"},
+    "cache": set(),
+    "agent": {"cache", "gateway", "wire", "syscalls", "syscall_numbers"},
     "places": set(),
     "images": set(),
     "programs": set(),
@@ -84,7 +85,7 @@ TABLE = {
     "__main__": {"cli"},
 }
 STANDARD_LIBRARY_ONLY = {"wire", "syscalls", "syscall_numbers", "agent", "places", "errors"}
-STANDARD_LIBRARY_ONLY |= {"gateway", "images", "programs"}
+STANDARD_LIBRARY_ONLY |= {"cache", "gateway", "images", "programs"}
 STANDARD_LIBRARY_ONLY |= {EVERYWHERE}
 OUTSIDE = {"engine": {"docker", "requests", "tenacity", "urllib3"}, "document": {"yaml"}}
 OUTSIDE |= {"report": {"rich"}, "cli": {"click"}, "options": {"click"}}

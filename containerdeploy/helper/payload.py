@@ -51,7 +51,7 @@ boot(extensions, take(job))
 """
 ARGV = ("python3", "-I", "-S", "-c", BOOTSTRAP)
 PACKAGE = "containerdeploy"
-ROOMS = ("agent", "gateway", "wire")
+ROOMS = ("agent", "cache", "gateway", "wire")
 MODULES = ("__init__", "frozen", "syscalls", "syscall_numbers")
 MARSHAL_VERSION = 2  # any Python 3 reads it
 _BUILDING = threading.Lock()

@@ -10,7 +10,7 @@
     {"happening": "RunFinished", "at": …, "exit_code": 0, "leftovers": [], "looked_for": […]}
 
 `at` is seconds since the epoch. The kinds of event and their fields are those of the wire
-(containerdeploy/wire/messages.py). Lines are ASCII; bytes that are not UTF-8 are lone surrogates.
+(containerdeploy/wire/events.py). Lines are ASCII; bytes that are not UTF-8 are lone surrogates.
 The record's events.jsonl has the same lines. A reader must put up with new fields and kinds.
 """
 

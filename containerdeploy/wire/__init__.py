@@ -8,13 +8,15 @@ MAX_LINE bytes; longer text is split, never cut. Bytes that are not UTF-8 travel
 this room too.
 """
 
+from containerdeploy.wire.bounds import *  # noqa: F403
 from containerdeploy.wire.codec import WireError as WireError
 from containerdeploy.wire.codec import decode as decode
 from containerdeploy.wire.codec import decode_job as decode_job
 from containerdeploy.wire.codec import encode as encode
+from containerdeploy.wire.events import *  # noqa: F403
 from containerdeploy.wire.inside import *  # noqa: F403
+from containerdeploy.wire.job import *  # noqa: F403
 from containerdeploy.wire.limits import *  # noqa: F403
-from containerdeploy.wire.messages import *  # noqa: F403
 from containerdeploy.wire.traffic import *  # noqa: F403
 from containerdeploy.wire.upkeep import *  # noqa: F403
 from containerdeploy.wire.words import *  # noqa: F403

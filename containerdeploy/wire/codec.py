@@ -8,7 +8,9 @@ from functools import cache
 from typing import Any, Literal
 
 from containerdeploy.frozen import as_mapping, is_frozen, is_frozen_kind, names
-from containerdeploy.wire.messages import MAX_JOB, MAX_LINE, VERSION, Event, Job
+from containerdeploy.wire.bounds import MAX_JOB, MAX_LINE, VERSION
+from containerdeploy.wire.events import Event
+from containerdeploy.wire.job import Job
 
 
 class WireError(ValueError):

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from containerdeploy import frozen, wire
 from containerdeploy.frozen import replace
-from containerdeploy.wire import messages, upkeep
 
 # Lone surrogates stand for bytes that are no UTF-8 (PEP 383).
 texts = st.text(st.characters(), max_size=40)
@@ -17,27 +16,27 @@ st.register_type_strategy(str, texts)
 # The wire refuses numbers that are no finite seconds or bytes.
 st.register_type_strategy(float, st.floats(-1e14, 1e14, allow_nan=False))
 st.register_type_strategy(int, st.integers(-(1 << 62), 1 << 62))
-KINDS = typing.get_args(messages.Event)
-NESTING = {messages.Deployment, messages.Job}
-VALUES = [*vars(upkeep).values(), *vars(messages).values()]
+KINDS = typing.get_args(wire.Event)
+NESTING = {wire.Deployment, wire.Job}
+VALUES = [*vars(wire.upkeep).values(), *vars(wire.job).values(), *vars(wire.events).values()]
 for kind in (k for k in VALUES if frozen.is_frozen_kind(k) and k not in NESTING):
     hints = typing.get_type_hints(kind)
     st.register_type_strategy(kind, st.builds(kind, **{n: st.from_type(hints[n]) for n in hints}))
 events = st.one_of([st.from_type(kind) for kind in KINDS])
-steps = st.from_type(messages.Step)
+steps = st.from_type(wire.Step)
 leaves = st.builds(
-    messages.Deployment,
+    wire.Deployment,
     name=texts,
-    source=st.from_type(messages.Source),
+    source=st.from_type(wire.Source),
     metadata=texts,
     check=st.none() | steps,
     configure=st.lists(steps, max_size=2).map(tuple),
     write=st.none() | steps,
-    output=st.none() | st.from_type(messages.Output),
+    output=st.none() | st.from_type(wire.Output),
     subsystems=st.just(()),
 )
 jobs = st.builds(
-    messages.Job,
+    wire.Job,
     kind=st.sampled_from(["deploy", "probe", "sweep", "verify"]),
     run=texts,
     system=texts,
@@ -69,13 +68,13 @@ def test_every_job_comes_back_as_it_was(job):
 @given(leaves, leaves)
 def test_subsystems_nest(parent, child):
     nested = replace(parent, subsystems=(child,))
-    job = messages.Job(kind="deploy", run="r", deployments=(nested,))
+    job = wire.Job(kind="deploy", run="r", deployments=(nested,))
     assert wire.decode_job(wire.encode(job)) == job
 
 
 def test_bytes_that_are_no_utf8_survive():
     text = b"caf\xe9\n".decode("utf-8", "surrogateescape")
-    event = wire.decode(wire.encode(messages.Log(step="s", stream="stdout", text=text)))
+    event = wire.decode(wire.encode(wire.Log(step="s", stream="stdout", text=text)))
     assert event.text.encode("utf-8", "surrogateescape") == b"caf\xe9\n"
 
 
@@ -103,7 +102,7 @@ names = st.sampled_from([kind.__name__ for kind in KINDS])
 
 @given(names, st.data())
 def test_any_values_in_an_event_give_a_message_or_a_wire_error(name, data):
-    kind = getattr(messages, name)
+    kind = getattr(wire, name)
     fields = list(frozen.names(kind))
     body = data.draw(st.fixed_dictionaries(dict.fromkeys(fields, anything)))
     attempt(json.dumps({"kind": name, **body}).encode())
@@ -169,14 +168,14 @@ def test_a_line_over_the_bound_is_refused_unread():
 
 
 def test_an_event_over_the_bound_is_not_sent():
-    event = messages.Log(step="s", stream="log", text="x" * wire.MAX_LINE)
+    event = wire.Log(step="s", stream="log", text="x" * wire.MAX_LINE)
     with pytest.raises(wire.WireError, match="is over"):
         wire.encode(event)
 
 
 def fits_one_line(character):
     text = character * wire.TEXT_PER_LINE
-    event = messages.Log(step="s" * 200, stream="stdout", text=text)
+    event = wire.Log(step="s" * 200, stream="stdout", text=text)
     assert wire.decode(wire.encode(event)).text == text
 
 
