@@ -4,10 +4,13 @@ layers/<id>/up           what the step changed: an overlay's upper directory
 layers/<id>/info.json    a LayerInfo
 layers/<id>/changes      lines of JSON, a list each: what StepFinished's changes count
 places/<slot>.json       a PlaceInfo
+
+The modification time of layers/<id> itself says when the layer was last used, as that of
+bases/<name> does for a base.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from containerdeploy.cache import digests
@@ -26,7 +29,7 @@ class LayerInfo:
     `made_for` says in words whose step it was, `run` names the run that made it. `counts` are its
     changes by kind, `size_bytes` is what it takes of the disk, `content` the digest of all that is
     in it. `boot_id` and `synced` are as in a base's: until it is known to be on the disk it is good
-    for the boot that wrote it.
+    for the boot that wrote it. `bases` names those that it lies on, the topmost first.
     """
 
     id: str
@@ -45,17 +48,22 @@ class LayerInfo:
     counts: Mapping[str, int] = NOTHING
     content: str = ""
     synced: bool = False
+    bases: Sequence[str] = ()
 
 
 @frozen
 class PlaceInfo:
-    """The layer that a place (a step of a deployment) used last, and what its step depended on."""
+    """The layer that a place (a step of a deployment) used last, and what its step depended on.
+
+    `made_for` says in words what place that is.
+    """
 
     id: str
     parent: str
     inputs: Mapping[str, str]
     used: float
     run: str = ""
+    made_for: str = ""
 
 
 def slot(*names: object) -> str:
